@@ -1,0 +1,5 @@
+//! `pipeline-spec` reads `buildspec.yml` and `pipeline.yml` and makes one [`plan::Plan`] of them.
+//!
+//! Everything here is a function from value to value: no files, no network, no clock.
+
+pub mod plan;

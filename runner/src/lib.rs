@@ -1,0 +1,22 @@
+//! Sluice: a self-hosted CI/CD runner for teams on AWS.
+//!
+//! The plan is everything that will happen, the events are everything that did, and the runner is the function from
+//! one to the other. `docs/architecture.md` is the map.
+
+pub mod artifact;
+pub mod aws;
+pub mod cache;
+pub mod cancel;
+pub mod clock;
+pub mod deploy;
+pub mod engine;
+pub mod fault;
+pub mod gate;
+pub mod image;
+pub mod mask;
+pub mod progress;
+pub mod report;
+pub mod secret;
+pub mod sink;
+pub mod source;
+pub mod store;

@@ -1,0 +1,1 @@
+//! The harness: real parts for tests, started once and left clean.

@@ -1,0 +1,1 @@
+//! Ring 4: the binary, as a user would run it.

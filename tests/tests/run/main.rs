@@ -1,0 +1,1 @@
+//! Ring 2: a plan in, a transcript out, on a strict in-memory engine with time paused.
