@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_config::sts::AssumeRoleProvider;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_smithy_http_client::tls;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -18,6 +18,12 @@ pub struct Aws {
 }
 
 impl Aws {
+    /// With a base configuration of the caller's making, instead of the one that the environment gives.
+    #[must_use]
+    pub fn from_config(base: SdkConfig) -> Self {
+        Self { base: Arc::new(OnceCell::from(base)), assumed: Arc::default() }
+    }
+
     /// The configuration for a role (or the caller's own identity) in a Region (or the caller's own).
     ///
     /// Endpoints follow `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`, as in every AWS tool.
@@ -37,12 +43,18 @@ impl Aws {
     }
 }
 
-/// The caller's own configuration, over one connection pool.
-async fn load() -> SdkConfig {
+/// What every configuration here is loaded with: one connection pool, TLS by rustls.
+#[must_use]
+pub fn loader() -> ConfigLoader {
     let client = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
-    aws_config::defaults(BehaviorVersion::latest()).http_client(client).load().await
+    aws_config::defaults(BehaviorVersion::latest()).http_client(client)
+}
+
+/// The caller's own configuration.
+async fn load() -> SdkConfig {
+    loader().load().await
 }
 
 fn in_region(base: &SdkConfig, region: Option<&str>) -> SdkConfig {

@@ -1,1 +1,5 @@
 //! The harness: real parts for tests, started once and left clean.
+
+pub mod aws;
+pub mod port;
+pub mod registry;
