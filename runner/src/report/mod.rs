@@ -1,1 +1,3 @@
-//! report
+//! Reports: pure functions of what happened.
+
+pub mod junit;
