@@ -3,5 +3,6 @@
 //! Everything here is a function from value to value: no files, no network, no clock.
 
 pub mod diagnostic;
+pub mod fields;
 pub mod plan;
 pub mod yaml;
