@@ -4,5 +4,9 @@
 
 pub mod diagnostic;
 pub mod fields;
+pub mod interpolate;
+pub mod name;
 pub mod plan;
+pub mod quantity;
+pub mod view;
 pub mod yaml;
