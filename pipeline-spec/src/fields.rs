@@ -38,7 +38,9 @@ impl<'n> Fields<'n> {
 
     /// The entry of that key. A key with nothing after it counts as not written.
     pub fn entry(&mut self, key: &'static str) -> Option<&'n Entry> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         get(self.entries, key).filter(|entry| !entry.value.is_null())
     }
 
@@ -46,7 +48,10 @@ impl<'n> Fields<'n> {
     pub fn required(&mut self, key: &'static str, d: &mut Diagnostics) -> Option<&'n Entry> {
         let entry = self.entry(key);
         if entry.is_none() {
-            d.error("missing-key", self.span, format!("{} needs the key `{key}`", self.what));
+            match get(self.entries, key) {
+                Some(empty) => d.error("missing-value", empty.key_span, format!("there is nothing below `{key}`")),
+                None => d.error("missing-key", self.span, format!("{} needs the key `{key}`", self.what)),
+            };
         }
         entry
     }
@@ -79,27 +84,36 @@ impl<'n> Fields<'n> {
 
     /// A list of texts, or one text that stands for a list of one. `None` when the key is not written.
     pub fn texts(&mut self, key: &'static str, d: &mut Diagnostics) -> Option<Vec<Written<String>>> {
-        let entry = self.entry(key)?;
-        match entry.value.as_list() {
-            Some(items) => Some(
-                items.iter().filter_map(|item| text_of(item, &format!("an item of `{key}`"), item.span, d)).collect(),
-            ),
-            None => text_of(&entry.value, key, entry.key_span, d).map(|text| vec![text]),
-        }
+        texts_of(self.entry(key)?, d)
     }
 
     /// Reports every key that was not asked for.
     pub fn finish(self, severity: Severity, d: &mut Diagnostics) {
+        self.finish_with(severity, d, |_| None);
+    }
+
+    /// Reports every key that was not asked for; `hint` may know more about one than that it is unknown.
+    pub fn finish_with(self, severity: Severity, d: &mut Diagnostics, hint: impl Fn(&str) -> Option<String>) {
         for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
-            let hint = did_you_mean(&entry.key, &self.known);
+            let hint = hint(&entry.key).unwrap_or_else(|| did_you_mean(&entry.key, &self.known));
             let message = format!("{} has no key `{}`", self.what, shortened(&entry.key));
-            match severity {
-                Severity::Error => d.error("unknown-key", entry.key_span, message).hint(hint),
-                Severity::Warning => {
-                    d.warning("unknown-key", entry.key_span, format!("{message}; it is ignored")).hint(hint)
-                }
+            let found = match severity {
+                Severity::Error => d.error("unknown-key", entry.key_span, message),
+                Severity::Warning => d.warning("unknown-key", entry.key_span, format!("{message}; it is ignored")),
             };
+            found.hint(hint);
         }
+    }
+}
+
+/// The texts of an entry: a list of them, or one that stands for a list of one.
+pub fn texts_of(entry: &Entry, d: &mut Diagnostics) -> Option<Vec<Written<String>>> {
+    match entry.value.as_list() {
+        Some(items) => {
+            let what = format!("an item of `{}`", shortened(&entry.key));
+            Some(items.iter().filter_map(|item| text_of(item, &what, item.span, d)).collect())
+        }
+        None => text_of(&entry.value, &entry.key, entry.key_span, d).map(|text| vec![text]),
     }
 }
 

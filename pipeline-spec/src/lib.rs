@@ -2,6 +2,7 @@
 //!
 //! Everything here is a function from value to value: no files, no network, no clock.
 
+pub mod buildspec;
 pub mod diagnostic;
 pub mod fields;
 pub mod interpolate;
@@ -10,3 +11,5 @@ pub mod plan;
 pub mod quantity;
 pub mod view;
 pub mod yaml;
+
+pub use buildspec::{Buildspec, plan_of_buildspec, read_buildspec};

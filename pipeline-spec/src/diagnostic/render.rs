@@ -70,13 +70,24 @@ fn snippet<'s>(
     kind: AnnotationKind,
     label: Option<&'s str>,
 ) -> Snippet<'s, Annotation<'s>> {
-    let line = source.lines().nth(span.line.saturating_sub(1) as usize).unwrap_or_default();
+    let line = line_of(source, span.line);
     let start = byte_of(line, span.column);
     let end = if span.end_line == span.line { byte_of(line, span.end_column) } else { line.trim_end().len() };
     Snippet::source(line)
         .line_start(span.line as usize)
         .path(file)
         .annotation(kind.span(start..end.max(start)).label(label))
+}
+
+/// The line of that number, without its break. A line ends as YAML says: with `\n`, `\r\n` or `\r`.
+fn line_of(source: &str, number: u32) -> &str {
+    let mut rest = source;
+    for _ in 1..number {
+        let Some(end) = rest.find(['\n', '\r']) else { return "" };
+        let length = if rest[end..].starts_with("\r\n") { 2 } else { 1 };
+        rest = &rest[end + length..];
+    }
+    rest.split(['\n', '\r']).next().unwrap_or_default()
 }
 
 /// The byte at which that column of a line starts.
@@ -104,6 +115,12 @@ error[unknown-key]: unknown phase `prebuild`
   = help: did you mean `pre_build`?
 ";
         assert_eq!(diagnostics.render(|_| Some(source), Colours::Off), expected);
+    }
+
+    #[test]
+    fn lines_end_as_in_yaml() {
+        let lines: Vec<&str> = (1..6).map(|number| line_of("a\nb\r\nc\rd", number)).collect();
+        assert_eq!(lines, ["a", "b", "c", "d", ""]);
     }
 
     #[test]

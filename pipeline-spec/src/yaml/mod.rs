@@ -4,6 +4,7 @@
 //! in one place and a boolean in another, as in CodeBuild. This module knows no key by name.
 
 mod parse;
+mod syntax;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,4 @@
-//! Text to tree: the only file that names the YAML crate.
+//! Text to tree: with `syntax.rs`, its errors, the only file that names the YAML crate.
 //!
 //! A file may be hostile: its size, its depth and what its aliases expand to are bounded, and nothing here recurses
 //! deeper than [`MAX_DEPTH`].
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle};
 
-use super::{Entry, Node, Scalar, Value};
+use super::{Entry, Node, Scalar, Value, syntax};
 use crate::diagnostic::{Diagnostics, Reading, Span};
 
 /// The longest text that is read, in bytes: some fifty times the longest buildspec seen in the wild.
@@ -41,7 +41,7 @@ pub fn parse(file: &str, text: &str) -> Reading<Node> {
         let step = match next {
             Ok((event, span)) => builder.take(event, span_of(&span.start, &span.end)),
             Err(error) => {
-                builder.syntax(&error);
+                syntax::report(&error, builder.diagnostics);
                 Step::Stop
             }
         };
@@ -210,12 +210,6 @@ impl<'d> Builder<'d> {
             }
         }
     }
-
-    fn syntax(&mut self, error: &granit_parser::ScanError) {
-        let place = span_of(error.marker(), error.marker());
-        let message = format!("this is not YAML: {}", error.info().trim_end_matches('.'));
-        self.diagnostics.error("yaml", place, message);
-    }
 }
 
 /// A key must be a text, and the only one of its name.
@@ -246,7 +240,8 @@ fn price(node: &Node) -> usize {
         }
 }
 
-fn span_of(start: &Marker, end: &Marker) -> Span {
+/// The place between two marks of the parser.
+pub(super) fn span_of(start: &Marker, end: &Marker) -> Span {
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     Span {
         line: number(start.line()),
