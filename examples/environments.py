@@ -1,7 +1,8 @@
 """Three accounts, each with one ECS service, in the AWS emulator: what a team has before it adopts a pipeline.
 
-environments.py make IMAGE                 the clusters and services, running IMAGE
-environments.py address ACCOUNT CLUSTER SERVICE   where its container answers, host:port
+environments.py repository NAME                    an ECR repository in the caller's own account
+environments.py make IMAGE                         the clusters and services, running IMAGE
+environments.py address ACCOUNT CLUSTER SERVICE    where its container answers, host:port
 
 Runs in the emulator's Python environment (it brings botocore); the endpoint is AWS_ENDPOINT_URL.
 """
@@ -77,6 +78,8 @@ def wait_for_address(ecs, cluster, service):
 
 def main():
     match sys.argv[1:]:
+        case ["repository", name]:
+            botocore.session.get_session().create_client("ecr").create_repository(repositoryName=name)
         case ["make", image]:
             make(image)
         case ["address", account, cluster, service]:

@@ -35,7 +35,7 @@ scripts_parse() {
 deny() {
     if ! command -v cargo-deny >/dev/null; then
         [ -n "${SLUICE_DENY:-}" ] || { echo "cargo-deny is not installed: left out (SLUICE_DENY=1 installs it)"; return 0; }
-        quietly "installing cargo-deny" cargo install --quiet --locked cargo-deny@0.20.2
+        (quietly "installing cargo-deny" cargo install --quiet --locked cargo-deny@0.20.2) || return 1
     fi
     # The advisory database is a repository on GitHub, which a build machine may not reach: `cargo deny check` has it too.
     cargo deny --offline check bans licenses sources

@@ -25,7 +25,7 @@ start_emulator() {
     local directory=$1 port
     port=$(free_port)
     mkdir -p "$directory"
-    GATEWAY_PORT=$port BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 TMPDIR=$directory LOG_LEVEL=${EMULATOR_LOG:-INFO} \
+    GATEWAY_PORT=$port BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 MINISTACK_HOSTNAME=sluice-dev TMPDIR=$directory LOG_LEVEL=${EMULATOR_LOG:-INFO} \
         "$EMULATOR_VENV/bin/ministack" >"$directory/emulator.log" 2>&1 </dev/null &
     EMULATOR_PID=$!
     export AWS_ENDPOINT_URL=http://127.0.0.1:$port
@@ -42,10 +42,12 @@ emulator_answers() {
     curl -fsS --noproxy '*' -o /dev/null "$AWS_ENDPOINT_URL/_ministack/health"
 }
 
-# stop_emulator: ends it; it removes the containers of its ECS tasks as it goes.
+# stop_emulator: ends it, and what its ECS services ran: while it goes, they may start a task once more.
 stop_emulator() {
     [ -n "${EMULATOR_PID:-}" ] || return 0
+    curl -fsS --noproxy '*' -m 60 -o /dev/null -X POST "$AWS_ENDPOINT_URL/_ministack/reset" 2>/dev/null || true
     kill "$EMULATOR_PID" 2>/dev/null || true
     wait "$EMULATOR_PID" 2>/dev/null || true
     EMULATOR_PID=
+    docker ps -aq --filter "label=ministack.instance=sluice-dev:${AWS_ENDPOINT_URL##*:}" | xargs -r docker rm -fv >/dev/null
 }

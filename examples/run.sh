@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# From a commit to production, on this machine: examples/service through Sluice, with real parts everywhere.
+#
+#   a git server         git http-backend behind HTTP, with the service committed in a repository
+#   builds               in Docker containers
+#   a registry           ECR in the AWS emulator; images are really pushed
+#   three environments   ECS services in three accounts of the emulator; their tasks are containers
+#   a gate               before production, answered by another process
+#
+# It ends with what the container in production answers: the commit that was built. Everything is removed afterwards.
+#
+#   examples/run.sh --keep   leaves production running until Enter is pressed
+#   SLUICE=/path/to/sluice   uses that binary instead of building this checkout
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tests/lib/setup.sh
+
+KEEP=
+[ "${1:-}" != --keep ] || KEEP=1
+
+step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+if [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ]; then step() { printf '\n%s\n' "$*"; }; fi
+show() { printf '$ %s\n' "$*"; }
+
+clean_up() {
+    local status=$?
+    trap - EXIT
+    [ -z "${APPROVER:-}" ] || kill "$APPROVER" 2>/dev/null || true
+    [ -z "${GIT_SERVER:-}" ] || kill "$GIT_SERVER" 2>/dev/null || true
+    stop_emulator
+    if [ -n "${REGISTRY:-}" ]; then
+        docker images --format '{{.ID}} {{.Repository}}' | awk -v r="$REGISTRY/" 'index($2, r) == 1 { print $1 }' \
+            | sort -u | xargs -r docker rmi -f >/dev/null 2>&1 || true
+    fi
+    rm -rf "$WORK"
+    exit "$status"
+}
+
+build_sluice() {
+    [ -z "${SLUICE:-}" ] || return 0
+    cargo build --locked -p runner --bin sluice
+    SLUICE=${CARGO_TARGET_DIR:-$REPOSITORY/target}/debug/sluice
+}
+
+# What a team has before: three environments that run something.
+make_environments() {
+    printf '%s\n' "FROM $BUSYBOX_IMAGE" 'CMD ["sh", "-c", "trap \"exit 0\" TERM; httpd -f -p 8080 & wait"]' \
+        | DOCKER_BUILDKIT=0 docker build -q -t "$REGISTRY/placeholder:1" -
+    "$EMULATOR_VENV/bin/python" examples/environments.py repository placeholder
+    docker push -q "$REGISTRY/placeholder:1"
+    "$EMULATOR_VENV/bin/python" examples/environments.py make "$REGISTRY/placeholder:1"
+}
+
+make_repository() {
+    cp -R examples/service "$WORK/checkout"
+    git -C "$WORK/checkout" init -q -b main
+    git -C "$WORK/checkout" add .
+    git -C "$WORK/checkout" -c user.name='Example' -c user.email=example@example.com commit -q -m 'Gross amounts, to the cent'
+    git clone -q --bare "$WORK/checkout" "$WORK/git/billing.git"
+}
+
+start_git_server() {
+    local port
+    port=$(free_port)
+    python3 tests/lib/git_server.py "$WORK/git" "$port" >"$WORK/git.log" 2>&1 </dev/null &
+    GIT_SERVER=$!
+    GIT_URL=http://127.0.0.1:$port/billing.git
+    wait_until 30 git ls-remote "$GIT_URL" || die "the git server does not answer" "$(tail -n 5 "$WORK/git.log")"
+}
+
+# The person who approves, on another terminal: waits until the run asks, then answers.
+approve_when_asked() {
+    wait_until 900 asked || return 0
+    "$SLUICE" approve "$(newest_run)" Production --comment 'the figures are right' >"$WORK/approve.log" 2>&1
+}
+newest_run() { "$SLUICE" runs --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["run"])'; }
+asked() { "$SLUICE" show "$(newest_run)" | grep -q 'waiting'; }
+
+production() { "$EMULATOR_VENV/bin/python" examples/environments.py address 333333333333 production billing; }
+
+step '1. What is needed'
+set_up_tools
+set_up_engine
+set_up_images
+set_up_emulator
+build_sluice
+WORK=$(mktemp -d "$SLUICE_DEV_DIR/demo.XXXXXX")
+trap clean_up EXIT
+export SLUICE_STATE_DIR=$WORK/state
+start_emulator "$WORK/emulator"
+REGISTRY=${AWS_ENDPOINT_URL#http://}
+quietly 'making three environments: dev, staging, production' make_environments
+quietly 'making a repository' make_repository
+start_git_server
+COMMIT=$(git -C "$WORK/checkout" rev-parse HEAD)
+say "engine $(docker version --format '{{.Server.Version}}'), AWS at $AWS_ENDPOINT_URL, source $GIT_URL at ${COMMIT:0:7}"
+
+step '2. The pipeline'
+show sluice run examples/service/pipeline.yml --source "$GIT_URL" --var registry="$REGISTRY"
+approve_when_asked &
+APPROVER=$!
+status=0
+"$SLUICE" run examples/service/pipeline.yml --source "$GIT_URL" --var registry="$REGISTRY" || status=$?
+[ "$status" -eq 0 ] || die "the run ended with $status" "its record was in $SLUICE_STATE_DIR"
+
+step '3. The record'
+show sluice show "$(newest_run)"
+"$SLUICE" show "$(newest_run)"
+
+step '4. Production'
+ADDRESS=$(production)
+show curl "http://$ADDRESS/"
+ANSWER=$(curl -fsS --noproxy '*' --retry 10 --retry-connrefused --retry-delay 1 "http://$ADDRESS/")
+printf '%s\n' "$ANSWER"
+case $ANSWER in
+    *"$COMMIT"*'"production"'*) printf '\nProduction runs commit %s, built from %s.\n' "$COMMIT" "$GIT_URL" ;;
+    *) die "production does not run commit $COMMIT" ;;
+esac
+if [ -n "$KEEP" ]; then read -r -p "Production answers at http://$ADDRESS/ until you press Enter. " _; fi
