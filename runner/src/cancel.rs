@@ -73,7 +73,9 @@ impl Cancel {
     pub async fn at_least(&self, floor: Reason) -> Reason {
         let waits = std::iter::once(self.own.subscribe()).chain(self.parents.iter().cloned()).map(|mut receiver| {
             Box::pin(async move {
-                match receiver.wait_for(|reason| reason.is_some_and(|reason| reason >= floor)).await {
+                // The guard that `wait_for` lends must not be held over an await.
+                let heard = receiver.wait_for(|reason| reason.is_some_and(|reason| reason >= floor)).await;
+                match heard.map(|reason| *reason) {
                     Ok(reason) => reason.unwrap_or(floor),
                     Err(_) => std::future::pending().await,
                 }

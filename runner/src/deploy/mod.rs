@@ -3,6 +3,9 @@
 //! A deployment is never repeated blindly. [`Deployer::begin`] is split from [`Deployer::follow`] so that the caller
 //! can write down what was begun, and a caller that died in between asks the target before it begins again.
 
+pub mod ecs;
+pub mod handoff;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
