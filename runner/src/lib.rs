@@ -14,6 +14,8 @@ pub mod event;
 pub mod fault;
 pub mod gate;
 pub mod image;
+#[cfg(test)]
+mod imports;
 pub mod mask;
 pub mod progress;
 pub mod report;
