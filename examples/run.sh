@@ -71,10 +71,10 @@ start_git_server() {
 # The person who approves, on another terminal: waits until the run asks, then answers.
 approve_when_asked() {
     wait_until 900 asked || return 0
-    "$SLUICE" approve "$(newest_run)" Production --comment 'the figures are right' >"$WORK/approve.log" 2>&1
+    "$SLUICE" approve "$(the_run)" Production --comment 'the figures are right' >"$WORK/approve.log" 2>&1
 }
-newest_run() { "$SLUICE" runs --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["run"])'; }
-asked() { "$SLUICE" show "$(newest_run)" | grep -q 'waiting'; }
+asked() { "$SLUICE" runs | grep -q 'WAITING at Production'; }
+the_run() { "$SLUICE" runs | awk 'NR == 2 { print $1 }'; }
 
 production() { "$EMULATOR_VENV/bin/python" examples/environments.py address 333333333333 production billing; }
 
@@ -96,16 +96,16 @@ COMMIT=$(git -C "$WORK/checkout" rev-parse HEAD)
 say "engine $(docker version --format '{{.Server.Version}}'), AWS at $AWS_ENDPOINT_URL, source $GIT_URL at ${COMMIT:0:7}"
 
 step '2. The pipeline'
-show sluice run examples/service/pipeline.yml --source "$GIT_URL" --var registry="$REGISTRY"
+show sluice run --source "$GIT_URL" --var registry="$REGISTRY"
 approve_when_asked &
 APPROVER=$!
 status=0
-"$SLUICE" run examples/service/pipeline.yml --source "$GIT_URL" --var registry="$REGISTRY" || status=$?
+"$SLUICE" run --source "$GIT_URL" --var registry="$REGISTRY" || status=$?
 [ "$status" -eq 0 ] || die "the run ended with $status" "its record was in $SLUICE_STATE_DIR"
 
 step '3. The record'
-show sluice show "$(newest_run)"
-"$SLUICE" show "$(newest_run)"
+show sluice show
+"$SLUICE" show
 
 step '4. Production'
 ADDRESS=$(production)
