@@ -1,9 +1,20 @@
 //! Secrets: from a name to a value. This module does not know who asks.
 
+mod aws;
+mod given;
+mod json;
+mod memory;
+
+use std::fmt;
+
 use async_trait::async_trait;
 use pipeline_spec::plan::SecretReference;
 
 use crate::fault::Fault;
+
+pub use aws::AwsSecrets;
+pub use given::{GivenSecrets, parse_given};
+pub use memory::MemorySecrets;
 
 /// A secret's value. It has no `Debug`, no `Serialize` and no `Display`; [`SecretText::expose`] is the one way in.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,6 +43,20 @@ pub enum SecretName {
     Secret(SecretReference),
 }
 
+impl fmt::Display for SecretName {
+    /// As a buildspec writes it: `name:version`, or `secret-id:json-key:version-stage:version-id` without the empty end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parameter(name) => f.write_str(name),
+            Self::Secret(SecretReference { secret_id, json_key, version_stage, version_id }) => {
+                let rest = [json_key, version_stage, version_id].map(|part| part.as_deref().unwrap_or_default());
+                let text = format!("{secret_id}:{}", rest.join(":"));
+                f.write_str(text.trim_end_matches(':'))
+            }
+        }
+    }
+}
+
 /// A store of secrets.
 ///
 /// Values come back in the order of the names. Calls may run at the same time and be repeated. A name that does not
@@ -40,4 +65,21 @@ pub enum SecretName {
 pub trait Secrets: Send + Sync {
     /// The values of all the names, or the first fault.
     async fn values(&self, names: &[SecretName]) -> Result<Vec<SecretText>, Fault>;
+}
+
+/// Shared by all stores, so that they say the same. CodeBuild's own words.
+fn no_such_parameter(names: &str) -> Fault {
+    Fault::configuration(format!("Parameter does not exist: {names}"))
+        .hint("check the name, its version or label, and the Region and account of the build")
+}
+
+fn no_such_secret(id: &str, version: Option<&str>) -> Fault {
+    let version = version.map_or_else(String::new, |version| format!(" in the version `{version}`"));
+    Fault::configuration(format!("secret does not exist: {id}{version}"))
+        .hint("check the name, and the Region and account of the build; a secret of another account needs its full ARN")
+}
+
+fn binary(id: &str) -> Fault {
+    Fault::configuration(format!("the secret {id} is binary, and a variable is text"))
+        .hint("store it as text, base64 for example, and decode it in a command")
 }
