@@ -7,9 +7,13 @@ pub mod diagnostic;
 pub mod fields;
 pub mod interpolate;
 pub mod name;
+pub mod pipeline;
 pub mod plan;
+mod planning;
 pub mod quantity;
+mod reading;
+mod validate;
 pub mod view;
 pub mod yaml;
 
-pub use buildspec::{Buildspec, plan_of_buildspec, read_buildspec};
+pub use reading::{Kind, Purpose, ReadOptions, kind_of, read};

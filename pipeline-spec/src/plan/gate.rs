@@ -19,7 +19,7 @@ pub enum Rule {
     },
     /// The clock says yes: entry waits until the window is open.
     DeploymentWindow {
-        /// Five cron fields; the window is open in each minute that matches.
+        /// Five cron fields, or CodePipeline's six or seven; the window is open in each minute that matches.
         cron: String,
         /// An IANA time zone name.
         time_zone: String,
