@@ -16,4 +16,5 @@ mod validate;
 pub mod view;
 pub mod yaml;
 
+pub use buildspec::{Buildspec, plan_of_buildspec, read_buildspec};
 pub use reading::{Kind, Purpose, ReadOptions, kind_of, read};

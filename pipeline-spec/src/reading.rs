@@ -81,8 +81,12 @@ pub fn kind_of(file: &str, root: &Node) -> Option<Kind> {
 
 fn of_buildspec(file: &str, root: &Node, options: &ReadOptions<'_>, d: &mut Diagnostics) -> Option<Plan> {
     for name in options.variables.keys() {
-        d.error("unknown-variable", Span::START, format!("a value is given for `{name}`, and a buildspec has no variables"))
-            .hint("variables belong to pipelines; in a build, `env: variables` sets the environment");
+        d.error(
+            "unknown-variable",
+            Span::START,
+            format!("a value is given for `{name}`, and a buildspec has no variables"),
+        )
+        .hint("variables belong to pipelines; in a build, `env: variables` sets the environment");
     }
     let buildspec = buildspec_of(root, file, Span::START, d)?;
     Some(plan_of_buildspec(&buildspec, options.project, Source::Folder { path: ".".to_owned() }))

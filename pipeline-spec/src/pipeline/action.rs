@@ -2,8 +2,8 @@
 
 use super::reader::{self, Mapping};
 use super::{Build, Deploy, Image, Text, build, deploy, image};
-use crate::fields::Written;
 use crate::diagnostic::{Diagnostics, Span};
+use crate::fields::Written;
 use crate::name::Name;
 use crate::yaml::Node;
 

@@ -3,8 +3,8 @@
 use super::environment::{self, Variable};
 use super::reader::{Mapping, wrong_type};
 use super::{Axis, Service, Text, matrix, service};
-use crate::fields::Written;
 use crate::diagnostic::{Diagnostics, Span};
+use crate::fields::Written;
 use crate::quantity;
 use crate::yaml::Node;
 

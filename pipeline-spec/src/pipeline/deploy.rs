@@ -84,7 +84,8 @@ fn ecs(node: &Node, d: &mut Diagnostics) -> Option<Ecs> {
             wrong_type(&container.value, &container.key, "a mapping from variable to value", d);
             continue;
         };
-        let variables = entries.iter().filter_map(|entry| Some((entry.key.clone(), text(&entry.value, &entry.key, d)?)));
+        let variables =
+            entries.iter().filter_map(|entry| Some((entry.key.clone(), text(&entry.value, &entry.key, d)?)));
         environment.push((container.key.clone(), variables.collect()));
     }
     Some(Ecs {

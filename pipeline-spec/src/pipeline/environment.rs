@@ -1,7 +1,7 @@
 //! `environment`: variables of a build, plain or by the name of a secret.
 
-use super::reader::{self, Mapping};
 use super::Text;
+use super::reader::{self, Mapping};
 use crate::diagnostic::{Diagnostics, Span};
 use crate::yaml::Entry;
 
@@ -73,4 +73,3 @@ pub(super) fn check_name(name: &str, span: Span, d: &mut Diagnostics) {
             .hint("choose a name that does not start with `CODEBUILD_`");
     }
 }
-

@@ -2,8 +2,8 @@
 
 use super::reader::{self, Mapping, wrong_type};
 use super::{Text, window};
-use crate::fields::Written;
 use crate::diagnostic::{Diagnostics, Span, did_you_mean, nearest};
+use crate::fields::Written;
 use crate::plan::VariableOperator;
 use crate::yaml::{Entry, Node, Value};
 
@@ -122,11 +122,7 @@ fn approval(node: &Node, d: &mut Diagnostics) -> Option<Rule> {
 
 fn deployment_window(node: &Node, d: &mut Diagnostics) -> Option<Rule> {
     let map = Mapping::open(node, "a deployment window", &WINDOW_KEYS, d)?;
-    Some(Rule::Window {
-        cron: window::cron(&map, d),
-        time_zone: window::time_zone(&map, d),
-        timeout: timeout(&map, d),
-    })
+    Some(Rule::Window { cron: window::cron(&map, d), time_zone: window::time_zone(&map, d), timeout: timeout(&map, d) })
 }
 
 fn timeout(map: &Mapping<'_>, d: &mut Diagnostics) -> Option<u64> {

@@ -1,10 +1,10 @@
 //! `image`: an image built and pushed to a registry.
 
+use super::Text;
 use super::environment::{self, Origin};
 use super::reader::{self, Mapping, wrong_type};
-use super::{Text};
-use crate::fields::Written;
 use crate::diagnostic::{Diagnostics, Span, did_you_mean};
+use crate::fields::Written;
 use crate::plan::Severity;
 use crate::yaml::Node;
 
@@ -166,8 +166,7 @@ fn severity(word: &str, span: Span, d: &mut Diagnostics) -> Option<Severity> {
         "high" => Some(Severity::High),
         "critical" => Some(Severity::Critical),
         other => {
-            d.error("bad-value", span, format!("there is no severity `{word}`"))
-                .hint(did_you_mean(other, &SEVERITIES));
+            d.error("bad-value", span, format!("there is no severity `{word}`")).hint(did_you_mean(other, &SEVERITIES));
             None
         }
     }

@@ -1,8 +1,8 @@
 //! `matrix` of a build: one action for each combination of values.
 
 use super::reader::{self, Mapping};
-use crate::fields::Written;
 use crate::diagnostic::Diagnostics;
+use crate::fields::Written;
 use crate::name::{Name, VariableName};
 
 /// How many combinations a matrix can have.

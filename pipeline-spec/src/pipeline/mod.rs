@@ -17,8 +17,8 @@ mod stage;
 mod variables;
 mod window;
 
-use crate::fields::Written;
 use crate::diagnostic::{Diagnostics, Span};
+use crate::fields::Written;
 use crate::name::Name;
 use crate::yaml::Node;
 use reader::Mapping;

@@ -57,7 +57,8 @@ impl<'n> Mapping<'n> {
     /// Opens a mapping that can have these keys. Other keys, and keys without a value, are reported.
     pub(crate) fn open(node: &'n Node, what: &'static str, keys: &[&str], d: &mut Diagnostics) -> Option<Self> {
         let Some(entries) = node.as_map() else {
-            d.error("wrong-type", node.span, format!("{what} is a mapping, not {}", node.kind()))
+            let found = node.as_text().map_or(node.kind().to_owned(), |text| format!("`{}`", shortened(text)));
+            d.error("wrong-type", node.span, format!("{what} must be a mapping, not {found}"))
                 .hint(format!("its keys are {}", keys.join(", ")));
             return None;
         };

@@ -3,8 +3,8 @@
 use super::gate::{self, Rule};
 use super::reader::{self, Mapping};
 use super::{Action, Text, action};
-use crate::fields::Written;
 use crate::diagnostic::{Diagnostics, Span, did_you_mean};
+use crate::fields::Written;
 use crate::name::Name;
 use crate::plan::OnFailure;
 use crate::yaml::Node;

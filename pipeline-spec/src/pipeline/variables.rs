@@ -1,10 +1,10 @@
 //! `variables`: values that a run may be given, with defaults.
 
-use super::reader::{self, Mapping, wrong_type};
-use crate::fields::Written;
+use super::reader::{self, Mapping};
 use crate::diagnostic::Diagnostics;
+use crate::fields::Written;
 use crate::name::VariableName;
-use crate::yaml::Entry;
+use crate::yaml::{Entry, Node};
 
 /// The keys of a variable in its long form.
 pub(crate) const KEYS: [&str; 2] = ["default", "description"];
@@ -35,12 +35,15 @@ fn variable(entry: &Entry, d: &mut Diagnostics) -> Option<Variable> {
     let (mut default, mut description) = (None, None);
     if entry.value.as_map().is_some() {
         let map = Mapping::open(&entry.value, "a variable", &KEYS, d)?;
-        default = map.plain("default", d).map(|text| text.value.to_owned());
+        default = map.entry("default").map(|entry| text_of(&entry.value, "default", d));
         description = map.plain("description", d).map(|text| text.value.to_owned());
-    } else if entry.value.as_list().is_some() {
-        wrong_type(&entry.value, &entry.key, "a text or a mapping with `default` and `description`", d);
     } else if !entry.value.is_null() {
-        default = reader::plain(&entry.value, &entry.key, d).map(|text| text.value.to_owned());
+        default = Some(text_of(&entry.value, &entry.key, d));
     }
     Some(Variable { name: name?, default, description })
+}
+
+/// The text of a default. One that was reported is empty, so that it does not count as missing too.
+fn text_of(node: &Node, key: &str, d: &mut Diagnostics) -> String {
+    reader::plain(node, key, d).map_or_else(String::new, |text| text.value.to_owned())
 }

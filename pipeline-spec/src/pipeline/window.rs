@@ -60,7 +60,12 @@ fn check(fields: &[&str]) -> Result<(), (String, &'static str)> {
         .build();
     match parser.parse(&format!("0 {}", minutes.join(" "))) {
         Ok(_) => Ok(()),
-        Err(error) => Err((lower_first(error.to_string().trim_end_matches('.')), FIELDS)),
+        Err(error) => {
+            let reason = error.to_string();
+            // The library's words for where it was looking.
+            let reason = reason.strip_prefix("Component error: ").unwrap_or(&reason);
+            Err((lower_first(reason.trim_end_matches('.')), FIELDS))
+        }
     }
 }
 
@@ -84,7 +89,7 @@ mod tests {
             "*/5 9-17 ? * 1-5",
             "* * 9-17 ? * MON-FRI",
             "* * 9-17 ? * 2-6 *",
-            "* 0/5 9 ? * 1,7 2027",
+            "* */5 9 ? * 1,7 2027",
             "* 0 9 ? * 6#3",
         ] {
             assert_eq!(checked(good), "good", "{good}");

@@ -6,7 +6,7 @@ use super::Template;
 
 /// One rule of a gate. All rules of a gate must pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Rule {
     /// A person says yes.
     Approval {

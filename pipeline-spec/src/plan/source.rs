@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A source. All but a folder may be narrowed to a branch, tag or commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Source {
     /// A local folder with its uncommitted work, without what Git ignores. Relative to the plan's file.
     Folder {

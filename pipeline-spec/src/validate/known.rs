@@ -32,9 +32,7 @@ impl Known<'_> {
     fn value(&self, reference: &Reference) -> Option<String> {
         match interpolate::meaning(reference).ok()? {
             Meaning::Variable(name) => self.variables.get(name).cloned(),
-            Meaning::Matrix(name) => {
-                self.matrix.iter().find(|(axis, _)| axis == name).map(|(_, value)| value.clone())
-            }
+            Meaning::Matrix(name) => self.matrix.iter().find(|(axis, _)| axis == name).map(|(_, value)| value.clone()),
             Meaning::PipelineName => Some(self.pipeline.to_owned()),
             Meaning::Source | Meaning::RunId | Meaning::Image { .. } | Meaning::Exported { .. } => None,
         }

@@ -19,5 +19,5 @@ pub(crate) use members::{Member, Members};
 pub(crate) fn check(pipeline: &Pipeline, members: &Members<'_>, known: &Known<'_>, d: &mut Diagnostics) {
     let graph = needs::check(members, d);
     references::check(pipeline, members, &graph, d);
-    values::check(pipeline, known, d);
+    values::check(pipeline, members, known, d);
 }

@@ -38,9 +38,9 @@ pub(super) fn check(members: &Members<'_>, d: &mut Diagnostics) -> Graph {
         let mut needs = Vec::new();
         for need in &member.action.needs {
             // The combinations of a matrix have the same needs: one of them reports for all.
-            let first = members.named(named(member)).is_some_and(|group| {
-                members.at(group.start).is_some_and(|leader| std::ptr::eq(leader, member))
-            });
+            let first = members
+                .named(named(member))
+                .is_some_and(|group| members.at(group.start).is_some_and(|leader| std::ptr::eq(leader, member)));
             let range = resolve(members, member, need, first.then_some(&mut *d));
             needs.extend(range.into_iter().flatten());
         }
@@ -148,9 +148,9 @@ fn report(members: &Members<'_>, circle: &[usize], d: &mut Diagnostics) {
     };
     let error = d.error("cycle", span, message).hint("remove one of these needs, so that an action can start");
     for place in circle.iter().skip(1).take(5) {
-        if let Some((member, need)) = members.at(*place).and_then(|member| Some((member, member.action.needs.first()?))) {
+        if let Some((member, need)) = members.at(*place).and_then(|member| Some((member, member.action.needs.first()?)))
+        {
             error.related(need.span, format!("the needs of `{}`", member.combination.action));
         }
     }
 }
-

@@ -88,10 +88,11 @@ impl Checker<'_> {
             }
             Meaning::Source | Meaning::RunId => {}
             Meaning::Image { action } => {
+                let value = reference.path.last().map_or("", String::as_str);
                 if let Some(member) = self.action(action, reference, span, place, d)
                     && !matches!(member.action.work, Some(Work::Image(_)) | None)
                 {
-                    d.error("unknown-reference", span, format!("`{action}` is no image action: it has no `{reference}`"))
+                    d.error("unknown-reference", span, format!("`{action}` is no image action: it has no `{value}`"))
                         .hint("image actions have `uri`, `digest`, `repository` and `tag`");
                 }
             }

@@ -1,10 +1,11 @@
 //! What a text must look like once the variables are in it. A text that only the run can complete is left alone.
 
-use super::Known;
+use super::{Known, Members};
+use crate::buildspec::secret_reference;
 use crate::diagnostic::Diagnostics;
 use crate::fields::shortened;
 use crate::interpolate;
-use crate::pipeline::{Action, Build, Deploy, Image, Pipeline, Text, Work};
+use crate::pipeline::{Action, Build, Deploy, Image, Origin, Pipeline, Text, Work};
 
 /// A kind of text: what it is called, whether a text is one, and what to write.
 struct Form {
@@ -16,7 +17,7 @@ struct Form {
 const TAG: Form = Form {
     what: "an image tag",
     holds: is_tag,
-    hint: "a tag has letters, digits, `_`, `.` and `-`, at most 128, and starts with none of the last two",
+    hint: "a tag has letters, digits, `_`, `.` and `-`, at most 128, and does not start with `.` or `-`",
 };
 const REPOSITORY: Form = Form {
     what: "the name of a repository",
@@ -26,8 +27,7 @@ const REPOSITORY: Form = Form {
 };
 const REGISTRY: Form =
     Form { what: "the host of a registry", holds: is_host, hint: "write `host` or `host:port`, without `https://`" };
-const ROLE: Form =
-    Form { what: "the ARN of a role", holds: is_role, hint: "write `arn:aws:iam::ACCOUNT:role/NAME`" };
+const ROLE: Form = Form { what: "the ARN of a role", holds: is_role, hint: "write `arn:aws:iam::ACCOUNT:role/NAME`" };
 const REGION: Form = Form { what: "a Region", holds: is_region, hint: "such as `eu-west-1`" };
 const PLATFORM: Form = Form { what: "a platform", holds: is_platform, hint: "such as `linux/amd64` or `linux/arm64`" };
 const IMAGE: Form = Form { what: "an image", holds: is_image, hint: "such as `rust:1.95`" };
@@ -38,28 +38,34 @@ const PROJECT: Form = Form {
 };
 
 /// Reports texts that cannot be what they must be.
-pub(super) fn check(pipeline: &Pipeline, known: &Known<'_>, d: &mut Diagnostics) {
+pub(super) fn check(pipeline: &Pipeline, members: &Members<'_>, known: &Known<'_>, d: &mut Diagnostics) {
     if let Some(region) = pipeline.source.as_ref().and_then(|source| source.region.as_ref()) {
         REGION.check(region, known, d);
     }
-    for action in pipeline.stages.iter().flat_map(|stage| &stage.actions) {
-        work(action, known, d);
+    let mut last: Option<&Action> = None;
+    for member in members.iter() {
+        let known = Known { matrix: &member.combination.values, ..*known };
+        let again = last.is_some_and(|last| std::ptr::eq(last, member.action));
+        last = Some(member.action);
+        match &member.action.work {
+            Some(Work::Build(build)) => of_build(build, &known, again, d),
+            Some(Work::Image(image)) => of_image(image, &known, d),
+            Some(Work::Deploy(deploy)) => of_deploy(deploy, &known, d),
+            None => {}
+        }
     }
 }
 
-fn work(action: &Action, known: &Known<'_>, d: &mut Diagnostics) {
-    match &action.work {
-        Some(Work::Build(build)) => of_build(build, known, d),
-        Some(Work::Image(image)) => of_image(image, known, d),
-        Some(Work::Deploy(deploy)) => of_deploy(deploy, known, d),
-        None => {}
-    }
-}
-
-fn of_build(build: &Build, known: &Known<'_>, d: &mut Diagnostics) {
+/// `again`: another combination of the matrix was checked, so that only texts with values of it can differ.
+fn of_build(build: &Build, known: &Known<'_>, again: bool, d: &mut Diagnostics) {
+    let differs =
+        |text: &&Text| !again || text.template.references().any(|reference| reference.path[..1] == ["matrix"]);
     let services = build.services.iter().filter_map(|service| service.image.as_ref());
-    build.image.iter().chain(services).for_each(|image| IMAGE.check(image, known, d));
-    build.project.iter().for_each(|project| PROJECT.check(project, known, d));
+    build.image.iter().chain(services).filter(differs).for_each(|image| IMAGE.check(image, known, d));
+    build.project.iter().filter(differs).for_each(|project| PROJECT.check(project, known, d));
+    for variable in build.environment.iter().filter(|variable| differs(&variable.origin.text())) {
+        secret(&variable.origin, known, d);
+    }
 }
 
 fn of_image(image: &Image, known: &Known<'_>, d: &mut Diagnostics) {
@@ -69,6 +75,7 @@ fn of_image(image: &Image, known: &Known<'_>, d: &mut Diagnostics) {
     image.platform.iter().for_each(|platform| PLATFORM.check(platform, known, d));
     image.role.iter().for_each(|role| ROLE.check(role, known, d));
     image.region.iter().for_each(|region| REGION.check(region, known, d));
+    image.secrets.iter().for_each(|written| secret(&written.origin, known, d));
 }
 
 fn of_deploy(deploy: &Deploy, known: &Known<'_>, d: &mut Diagnostics) {
@@ -76,6 +83,23 @@ fn of_deploy(deploy: &Deploy, known: &Known<'_>, d: &mut Diagnostics) {
     deploy.region.iter().for_each(|region| REGION.check(region, known, d));
     let images = deploy.ecs.iter().flat_map(|ecs| &ecs.images);
     images.for_each(|(_, image)| IMAGE.check(image, known, d));
+}
+
+/// The name of a secret, whichever store it is in.
+fn secret(origin: &Origin, known: &Known<'_>, d: &mut Diagnostics) {
+    let text = origin.text();
+    let Some(name) = known.text(text) else { return };
+    let bad = match origin {
+        Origin::Plain(_) => None,
+        Origin::ParameterStore(_) if name.trim().is_empty() => Some("the name of the parameter is empty".to_owned()),
+        Origin::ParameterStore(_) => None,
+        Origin::SecretsManager(_) => secret_reference(&name).err(),
+    };
+    if let Some(message) = bad {
+        d.error("bad-value", text.span, message).hint(
+            "`parameter-store` takes a name, `secrets-manager` takes `secret-id:json-key:version-stage:version-id`",
+        );
+    }
 }
 
 impl Form {
@@ -126,7 +150,10 @@ fn is_region(text: &str) -> bool {
     let letters = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
     match parts.as_slice() {
         [words @ .., number] => {
-            words.len() >= 2 && words.iter().all(letters) && number.bytes().all(|b| b.is_ascii_digit()) && !number.is_empty()
+            words.len() >= 2
+                && words.iter().all(letters)
+                && number.bytes().all(|b| b.is_ascii_digit())
+                && !number.is_empty()
         }
         [] => false,
     }

@@ -1,8 +1,13 @@
 //! The plan as a tree for people.
 
+use std::collections::BTreeMap;
+
 use super::describe::{self, count};
 use super::in_order;
-use crate::plan::{Action, Artifacts, Build, Deploy, DeployTarget, Image, OnFailure, Plan, Stage, Template, Work};
+use crate::plan::{
+    Action, Artifacts, Build, Deploy, DeployTarget, EnvironmentVariable, Image, OnFailure, Plan, Stage, Template,
+    ValueSource, Work,
+};
 use crate::quantity::{cores_text, duration_text, size_text};
 
 /// The plan as a tree: stages in order, gates, actions each after all that it needs, and what each will do. Of secrets
@@ -94,10 +99,10 @@ fn build(build: &Build, branch: &mut Branch) {
     for service in &build.services {
         branch.leaf("service", format!("{} {}", service.name, service.image));
     }
-    for variable in &build.environment {
+    for variable in in_force(&build.environment) {
         match (&variable.value, describe::secret(&variable.value)) {
             (_, Some(secret)) => branch.leaf("secret", format!("{} from {secret}", variable.name)),
-            (crate::plan::ValueSource::Plain(value), None) => {
+            (ValueSource::Plain(value), None) => {
                 branch.leaf("variable", format!("{} = {value}", variable.name));
             }
             _ => {}
@@ -119,6 +124,16 @@ fn build(build: &Build, branch: &mut Branch) {
     ];
     branch.list("limits", limits.into_iter().flatten().collect());
     branch.leaf("timeout", duration_text(build.timeouts.build_seconds));
+}
+
+/// The variables that no later one of the same name replaces.
+fn in_force(environment: &[EnvironmentVariable]) -> impl Iterator<Item = &EnvironmentVariable> {
+    let last: BTreeMap<&str, usize> =
+        environment.iter().enumerate().map(|(place, variable)| (variable.name.as_str(), place)).collect();
+    environment
+        .iter()
+        .enumerate()
+        .filter_map(move |(place, variable)| (last.get(variable.name.as_str()) == Some(&place)).then_some(variable))
 }
 
 fn artifact(artifacts: &Artifacts) -> String {

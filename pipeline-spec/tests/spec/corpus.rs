@@ -24,7 +24,7 @@ const REFUSED: &[(&str, &[&str])] = &[
 ];
 
 fn folder() -> PathBuf {
-    match std::env::var_os("SLUICE_CORPUS") {
+    match crate::variable("SLUICE_CORPUS") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus"),
     }
