@@ -1,5 +1,23 @@
 //! Images: build with BuildKit, push to a registry, wait for the scan. This module does not know pipelines.
 
+mod build;
+mod builder;
+mod challenge;
+mod context;
+mod credentials;
+mod dockerignore;
+mod ecr;
+mod export;
+mod gzip;
+mod push;
+mod record;
+mod registry;
+mod scan;
+mod session;
+mod socket;
+mod transcript;
+mod upload;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -10,6 +28,10 @@ use crate::cancel::Cancel;
 use crate::fault::Fault;
 use crate::progress::Progress;
 use crate::secret::SecretText;
+
+pub use builder::ImageBuilder;
+pub use credentials::UserPassword;
+pub use socket::EngineAddress;
 
 /// An image to build and push, with every reference filled in.
 #[derive(Clone)]

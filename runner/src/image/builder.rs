@@ -1,0 +1,182 @@
+//! Builds, pushes and scans through a real engine and real registries.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::query_parameters::PruneImagesOptionsBuilder;
+use sha2::{Digest as _, Sha256};
+
+use super::build::{Built, LABEL, build};
+use super::credentials::{Credentials, UserPassword};
+use super::ecr::{Account, Ecr};
+use super::push::{Push, Pushed};
+use super::record::LayerRecord;
+use super::registry::Repository;
+use super::socket::EngineAddress;
+use super::{ImageOrder, ImageOutcome, Images, PushedImage, scan};
+use crate::aws::Aws;
+use crate::cancel::Cancel;
+use crate::fault::Fault;
+use crate::progress::Progress;
+
+/// The one that users have: BuildKit through the engine, ECR or another registry.
+pub struct ImageBuilder {
+    docker: Docker,
+    engine: EngineAddress,
+    ecr: Ecr,
+    credentials: Arc<Credentials>,
+    record: LayerRecord,
+    http: reqwest::Client,
+}
+
+/// A registry, and the account behind it when it is ECR's.
+struct Place {
+    host: String,
+    account: Option<Account>,
+    pair: Option<UserPassword>,
+}
+
+impl ImageBuilder {
+    /// Works through `docker`, which listens at `engine`; keeps what it knows of layers in the folder `cache`, which is
+    /// made; reads the logins for registries other than ECR from `docker_config` (the `config.json` of `docker login`).
+    ///
+    /// # Errors
+    /// A `System` fault when the folder cannot be used.
+    pub fn new(
+        docker: Docker,
+        engine: EngineAddress,
+        aws: Aws,
+        cache: PathBuf,
+        docker_config: Option<PathBuf>,
+    ) -> Result<Self, Fault> {
+        // The HTTP client takes the process's TLS provider; that it was set before is as well.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let ecr = Ecr::new(aws);
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(std::time::Duration::from_secs(20))
+            .build()
+            .map_err(|error| Fault::system(format!("no HTTP client: {}", crate::fault::chain(&error))))?;
+        let credentials = Arc::new(Credentials::new(ecr.clone(), docker_config));
+        Ok(Self { docker, engine, ecr, credentials, record: LayerRecord::open(&cache)?, http })
+    }
+
+    /// Who we are to a registry, for whoever pulls from it: ECR's token for an ECR host, else what `docker login` wrote
+    /// down, else nobody.
+    ///
+    /// # Errors
+    /// A `Permission` or `System` fault when ECR gives no token.
+    pub async fn registry_credentials(&self, host: &str) -> Result<Option<UserPassword>, Fault> {
+        self.credentials.of(host).await
+    }
+
+    async fn place(&self, order: &ImageOrder) -> Result<Place, Fault> {
+        let (role, region) = (order.role.as_deref(), order.region.as_deref());
+        let Some(host) = order.registry.clone() else {
+            let account = Account { role: order.role.clone(), region: order.region.clone(), id: None };
+            let host = self.ecr.host(&account).await?;
+            let pair = Some(self.ecr.credentials(&account).await?);
+            return Ok(Place { host, account: Some(account), pair });
+        };
+        let account = self.ecr.account_of(&host, role, region).await;
+        let pair = match &account {
+            Some(account) => Some(self.ecr.credentials(account).await?),
+            None => self.credentials.of(&host).await?,
+        };
+        Ok(Place { host, account, pair })
+    }
+
+    async fn work(&self, order: &ImageOrder, progress: &Progress, cancel: &Cancel) -> Result<ImageOutcome, Fault> {
+        let place = self.place(order).await?;
+        if order.scan.is_some() && place.account.is_none() {
+            return Err(Fault::configuration(format!("registry {} is not ECR's, so it scans no images", place.host))
+                .hint("remove `scan` from the image action"));
+        }
+        progress.doing(format!("building {}", order.repository));
+        let credentials = Arc::clone(&self.credentials);
+        let image = match build(&self.engine, order, &local_name(order), credentials, progress, cancel).await? {
+            Built::Image(image) => image,
+            Built::Failed(text) => return Ok(ImageOutcome::Failed(text)),
+        };
+        progress.doing(format!("pushing {}", order.repository));
+        if let Some(account) = &place.account {
+            self.ecr.ensure_repository(account, &order.repository, order.create_repository).await?;
+        }
+        let repository = Repository::new(self.http.clone(), &place.host, &order.repository, place.pair)?;
+        let push = Push {
+            docker: &self.docker,
+            record: &self.record,
+            repository: Arc::new(repository),
+            image: &image,
+            tags: &order.tags,
+            progress,
+        };
+        let pushed = push.run().await?;
+        self.forget_old_builds().await;
+        let (digest, bytes) = match pushed {
+            Pushed::Done { digest, bytes } => (digest, bytes),
+            Pushed::TagTaken(text) => return Ok(ImageOutcome::Failed(text)),
+        };
+        progress.output(format!("push: {}/{}@{digest}, {bytes} bytes sent\n", place.host, order.repository));
+        if let (Some(wanted), Some(account)) = (&order.scan, &place.account) {
+            progress.doing(format!("waiting for the scan of {}", order.repository));
+            let client = self.ecr.client(account).await;
+            let image = scan::Image { account, repository: &order.repository, digest: &digest };
+            if let Some(text) = scan::gate(&client, &image, wanted, progress).await? {
+                return Ok(ImageOutcome::Failed(text));
+            }
+        }
+        let repository = format!("{}/{}", place.host, order.repository);
+        Ok(ImageOutcome::Pushed(PushedImage {
+            uri: format!("{repository}@{digest}"),
+            digest,
+            repository,
+            tags: order.tags.clone(),
+            pushed_bytes: bytes,
+        }))
+    }
+
+    /// Removes builds whose name has moved on to a later one. An hour's grace leaves alone what another run still pushes.
+    async fn forget_old_builds(&self) {
+        let filters = [("dangling", vec!["true"]), ("label", vec![LABEL]), ("until", vec!["1h"])].into();
+        let options = PruneImagesOptionsBuilder::default().filters(&filters).build();
+        if let Err(error) = self.docker.prune_images(Some(options)).await {
+            tracing::debug!(%error, "old builds were not removed");
+        }
+    }
+}
+
+#[async_trait]
+impl Images for ImageBuilder {
+    async fn build(&self, order: &ImageOrder, progress: &Progress, cancel: &Cancel) -> Result<ImageOutcome, Fault> {
+        tokio::select! {
+            outcome = self.work(order, progress, cancel) => outcome,
+            reason = stopped_after_build(cancel) => {
+                Err(Fault::stopped(format!("the image action was stopped ({reason:?})").to_lowercase()))
+            }
+        }
+    }
+}
+
+/// A build hears of a stop itself and tells the engine; it gets a moment for that.
+async fn stopped_after_build(cancel: &Cancel) -> crate::cancel::Reason {
+    let reason = cancel.requested().await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    reason
+}
+
+/// The build's name in the engine's store: the same for the same kind of build, so that a later one takes it over and
+/// nothing piles up.
+fn local_name(order: &ImageOrder) -> String {
+    let kind = [
+        order.registry.as_deref().unwrap_or_default(),
+        &order.repository,
+        &order.dockerfile,
+        order.target.as_deref().unwrap_or_default(),
+        order.platform.as_deref().unwrap_or_default(),
+    ];
+    let hash = hex::encode(Sha256::digest(kind.join("\0")));
+    format!("sluice/{}:{}", order.repository, &hash[..12])
+}
