@@ -122,7 +122,7 @@ impl ImageBuilder {
         progress.output(format!("push: {}/{}@{digest}, {bytes} bytes sent\n", place.host, order.repository));
         if let (Some(wanted), Some(account)) = (&order.scan, &place.account) {
             progress.doing(format!("waiting for the scan of {}", order.repository));
-            let client = self.ecr.client(account).await;
+            let client = self.ecr.client(account).await?;
             let image = scan::Image { account, repository: &order.repository, digest: &digest };
             if let Some(text) = scan::gate(&client, &image, wanted, progress).await? {
                 return Ok(ImageOutcome::Failed(text));

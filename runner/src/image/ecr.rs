@@ -59,7 +59,10 @@ impl Ecr {
             let region = region.map_or(found, str::to_owned);
             return Some(Account { role: role.map(str::to_owned), region: Some(region), id: Some(id) });
         }
-        let config = self.aws.config(None, region).await;
+        if !super::registry::is_loopback(host) {
+            return None;
+        }
+        let config = self.aws.config(None, region).await.ok()?;
         (emulator(&config).as_deref() == Some(host))
             .then(|| Account { role: role.map(str::to_owned), region: region.map(str::to_owned), id: None })
     }
@@ -81,7 +84,7 @@ impl Ecr {
         if let Some(token) = tokens.get(&key).filter(|token| crate::clock::now() < token.expires - EARLY) {
             return Ok(token.clone());
         }
-        let config = self.aws.config(account.role.as_deref(), account.region.as_deref()).await;
+        let config = self.aws.config(account.role.as_deref(), account.region.as_deref()).await?;
         let asked = Client::new(&config).get_authorization_token().send().await;
         let answer = asked.map_err(|error| fault("ecr:GetAuthorizationToken", &error))?;
         let nothing = || Fault::system("ecr:GetAuthorizationToken answered without a token");
@@ -103,13 +106,14 @@ impl Ecr {
     }
 
     /// A client for the account.
-    pub(super) async fn client(&self, account: &Account) -> Client {
-        Client::new(&self.aws.config(account.role.as_deref(), account.region.as_deref()).await)
+    pub(super) async fn client(&self, account: &Account) -> Result<Client, Fault> {
+        let config = self.aws.config(account.role.as_deref(), account.region.as_deref()).await?;
+        Ok(Client::new(&config))
     }
 
     /// Makes sure that the repository is there, and makes it when `create` says so.
     pub(super) async fn ensure_repository(&self, account: &Account, name: &str, create: bool) -> Result<(), Fault> {
-        let client = self.client(account).await;
+        let client = self.client(account).await?;
         let asked = client.describe_repositories().set_registry_id(account.id.clone()).repository_names(name).send();
         match asked.await {
             Ok(_) => return Ok(()),
