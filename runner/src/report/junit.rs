@@ -1,6 +1,23 @@
-//! JUnit XML.
+//! Test reports in JUnit XML, as the many tools that write it understand it.
+//!
+//! The cases are counted; the totals that a file claims are not believed. A file that cannot be read is a problem
+//! told by name, and changes nothing in the report. Limits are those of CodeBuild (user guide, "Quotas").
+
+mod parse;
+
+use std::fs::File;
+use std::io::{BufReader, Read as _};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::artifact::{Collected, Origin, Rules, collect};
+
+/// How many cases of a report are kept; all are counted.
+pub const CASES_KEPT: usize = 500;
+
+/// Files beyond this many bytes are no test reports.
+const LARGEST_FILE: u64 = 256 * 1024 * 1024;
 
 /// What a group of report files says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,7 +39,7 @@ pub struct TestReport {
     pub skipped: u64,
     /// Seconds in all.
     pub duration: f64,
-    /// The cases that failed or broke.
+    /// The cases that failed or broke, the first [`CASES_KEPT`] of them.
     pub failures: Vec<FailedTest>,
 }
 
@@ -30,10 +47,66 @@ pub struct TestReport {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct FailedTest {
-    /// Its suite or class.
+    /// Its class, or else its suite. At most 1,000 characters.
     pub suite: String,
-    /// Its name.
+    /// Its name. At most 1,000 characters.
     pub name: String,
-    /// What it said.
+    /// What it said. At most 5,000 characters.
     pub message: String,
+    /// The source file that it stands in, with its line if that is known: `tests/a.py:12`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
+
+/// Reads the report files that the globs match under a base directory, with the rules of artifacts. What cannot be
+/// read is told in sentences beside the report.
+#[must_use]
+pub fn read(group: &str, files: &[String], origin: Origin<'_>) -> (TestReport, Vec<String>) {
+    let mut report = TestReport { group: group.to_owned(), ..TestReport::default() };
+    let rules = Rules { files: files.to_vec(), ..Rules::default() };
+    let (members, mut problems) = match collect(&rules, origin) {
+        Collected::Selected(selection) => (selection.members, selection.notices),
+        Collected::Failed { message, mut notices } => {
+            let message = match message.as_str() {
+                "no matching artifact paths found" => "no matching report paths found".to_owned(),
+                _ => message,
+            };
+            notices.push(format!("report group {group}: {message}"));
+            (Vec::new(), notices)
+        }
+    };
+    for member in members.iter().filter(|member| member.path.is_file()) {
+        match read_file(&member.path) {
+            Ok(of_file) => report.add(of_file),
+            Err(why) => problems.push(format!("report group {group}: {}: {why}", member.name)),
+        }
+    }
+    (report, problems)
+}
+
+fn read_file(path: &Path) -> Result<TestReport, String> {
+    let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let bytes = file.metadata().map_err(|error| format!("cannot be read: {error}"))?.len();
+    if bytes > LARGEST_FILE {
+        return Err(format!("is too large for a test report ({bytes} bytes)"));
+    }
+    parse::parse(BufReader::new(file.take(LARGEST_FILE)))
+}
+
+impl TestReport {
+    /// Adds what another file says.
+    fn add(&mut self, other: Self) {
+        self.files += 1;
+        self.total += other.total;
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.errors += other.errors;
+        self.skipped += other.skipped;
+        self.duration += other.duration;
+        let room = CASES_KEPT.saturating_sub(self.failures.len());
+        self.failures.extend(other.failures.into_iter().take(room));
+    }
+}
+
+#[cfg(test)]
+mod tests;
