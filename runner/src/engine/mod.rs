@@ -5,6 +5,7 @@
 //!
 //! This module does not know pipelines, phases, events, or where secrets come from.
 
+pub mod docker;
 mod program;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,133 @@
+//! Removing what a run left in the engine, by label, and making sure that nothing stays.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::errors::Error;
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveVolumeOptions,
+};
+use futures_util::future::{join_all, try_join3};
+
+use super::super::SandboxKey;
+use super::container::{self, KEY, RUN};
+use super::errors::{Trouble, trouble};
+use super::DockerEngine;
+use crate::fault::Fault;
+
+/// Waits between rounds: endpoints detach and removals under way end in their own time.
+const PAUSES: [u64; 8] = [20, 50, 100, 250, 500, 1000, 2000, 4000];
+
+/// What is left, by name.
+#[derive(Debug, Default)]
+struct Rest {
+    containers: Vec<String>,
+    networks: Vec<String>,
+    volumes: Vec<String>,
+}
+
+/// See [`super::super::Sandboxes::destroy`].
+pub(super) async fn destroy(engine: &DockerEngine, run: &str, name: Option<&str>) -> Result<(), Fault> {
+    let client = engine.client().await?;
+    let doing = match name {
+        Some(name) => format!("cleaning up after {run}.{name}"),
+        None => format!("cleaning up after {run}"),
+    };
+    if let Some(name) = name {
+        // By far the most often there is this one container, so it goes without a question.
+        let key = SandboxKey { run: run.to_owned(), name: name.to_owned() };
+        remove_container(client, &container::name(&key)).await.map_err(|error| engine.fault(&doing, &error))?;
+    }
+    let filters = filters(run, name);
+    let mut pauses = PAUSES.iter();
+    loop {
+        let rest = rest(client, &filters).await.map_err(|error| engine.fault(&doing, &error))?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        rest.remove(client).await.map_err(|error| engine.fault(&doing, &error))?;
+        match pauses.next() {
+            Some(pause) => tokio::time::sleep(Duration::from_millis(*pause)).await,
+            None => return Err(Fault::system(format!("{doing}: the engine keeps {rest:?}"))),
+        }
+    }
+}
+
+/// See [`super::super::Sandboxes::list`].
+pub(super) async fn list(engine: &DockerEngine) -> Result<Vec<SandboxKey>, Fault> {
+    let client = engine.client().await?;
+    let filters = HashMap::from([("label".to_owned(), vec![RUN.to_owned()])]);
+    let containers = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let networks = ListNetworksOptionsBuilder::default().filters(&filters).build();
+    let (containers, networks) =
+        futures_util::future::try_join(client.list_containers(Some(containers)), client.list_networks(Some(networks)))
+            .await
+            .map_err(|error| engine.fault("listing sandboxes", &error))?;
+    let labels = (containers.into_iter().map(|container| container.labels))
+        .chain(networks.into_iter().map(|network| network.labels));
+    let keys: BTreeSet<SandboxKey> = labels
+        .filter_map(|labels| {
+            let mut labels = labels?;
+            Some(SandboxKey { run: labels.remove(RUN)?, name: labels.remove(KEY)? })
+        })
+        .collect();
+    Ok(keys.into_iter().collect())
+}
+
+/// The labels to look for.
+pub(super) fn filters(run: &str, name: Option<&str>) -> HashMap<String, Vec<String>> {
+    let labels = std::iter::once(format!("{RUN}={run}")).chain(name.map(|name| format!("{KEY}={name}")));
+    HashMap::from([("label".to_owned(), labels.collect())])
+}
+
+async fn rest(client: &Docker, filters: &HashMap<String, Vec<String>>) -> Result<Rest, Error> {
+    let containers = ListContainersOptionsBuilder::default().all(true).filters(filters).build();
+    let networks = ListNetworksOptionsBuilder::default().filters(filters).build();
+    let volumes = ListVolumesOptionsBuilder::default().filters(filters).build();
+    let (containers, networks, volumes) = try_join3(
+        client.list_containers(Some(containers)),
+        client.list_networks(Some(networks)),
+        client.list_volumes(Some(volumes)),
+    )
+    .await?;
+    Ok(Rest {
+        containers: containers.into_iter().filter_map(|container| container.id).collect(),
+        networks: networks.into_iter().filter_map(|network| network.id).collect(),
+        volumes: volumes.volumes.into_iter().flatten().map(|volume| volume.name).collect(),
+    })
+}
+
+impl Rest {
+    fn is_empty(&self) -> bool {
+        self.containers.is_empty() && self.networks.is_empty() && self.volumes.is_empty()
+    }
+
+    /// Containers first: networks and volumes hang on them.
+    async fn remove(&self, client: &Docker) -> Result<(), Error> {
+        all(self.containers.iter().map(|container| remove_container(client, container))).await?;
+        all(self.networks.iter().map(async |network| gone_or_busy(client.remove_network(network).await))).await?;
+        let options = None::<RemoveVolumeOptions>;
+        all(self.volumes.iter().map(async |volume| gone_or_busy(client.remove_volume(volume, options.clone()).await)))
+            .await
+    }
+}
+
+async fn all(removals: impl Iterator<Item = impl Future<Output = Result<(), Error>>>) -> Result<(), Error> {
+    join_all(removals).await.into_iter().collect()
+}
+
+/// Kills and removes, with anonymous volumes.
+async fn remove_container(client: &Docker, name: &str) -> Result<(), Error> {
+    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    gone_or_busy(client.remove_container(name, Some(options)).await)
+}
+
+/// What is gone already is as good as removed, and what is busy gets another round.
+fn gone_or_busy(result: Result<(), Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if matches!(trouble(&error), Trouble::NotFound | Trouble::Busy | Trouble::Conflict) => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,127 @@
+//! What a sandbox is to the engine: names, labels, and the body of the create call. Pure.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
+    NetworkingConfig,
+};
+use pipeline_spec::plan::Limits;
+
+use super::super::{Mount, SandboxKey, SandboxSpec, ServiceSpec};
+
+/// The label with the run's name.
+pub(super) const RUN: &str = "sluice.run";
+/// The label with the sandbox's name in the run.
+pub(super) const KEY: &str = "sluice.key";
+/// The label that tells builds from services and networks.
+pub(super) const ROLE: &str = "sluice.role";
+
+/// Where the records' folder is seen in a sandbox.
+pub(super) const RECORDS: &str = "/codebuild/sluice";
+/// CodeBuild's own place for a command's script and the environment that is carried over. In memory: it holds secrets.
+pub(super) const TMP: &str = "/codebuild/output/tmp";
+
+/// The container's name. Keys have no dots, so different keys never share a name.
+pub(super) fn name(key: &SandboxKey) -> String {
+    format!("sluice-{}.{}", key.run, key.name)
+}
+
+/// The name of a container beside it.
+pub(super) fn service_name(key: &SandboxKey, service: &str) -> String {
+    format!("{}.{service}", name(key))
+}
+
+/// The labels of everything that belongs to a sandbox.
+pub(super) fn labels(key: &SandboxKey, role: &str) -> HashMap<String, String> {
+    [(RUN, key.run.as_str()), (KEY, &key.name), (ROLE, role)]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// The build's container.
+pub(super) fn build(spec: &SandboxSpec, network: Option<&str>) -> ContainerCreateBody {
+    let has_secrets = !spec.secrets.is_empty();
+    let records = Mount { host: spec.records.clone(), container: RECORDS.to_owned(), read_only: false };
+    let mounts = std::iter::once(&records).chain(&spec.mounts).map(bind).collect();
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        entrypoint: Some(vec!["/bin/sh".to_owned(), format!("{RECORDS}/driver.sh")]),
+        cmd: Some(Vec::new()),
+        user: Some("0".to_owned()),
+        working_dir: Some("/".to_owned()),
+        env: Some(environment(&spec.environment)),
+        labels: Some(labels(&spec.key, "build")),
+        tty: Some(false),
+        attach_stdin: Some(has_secrets),
+        open_stdin: Some(has_secrets),
+        stdin_once: Some(has_secrets),
+        host_config: Some(HostConfig {
+            mounts: Some(mounts),
+            tmpfs: Some(HashMap::from([(TMP.to_owned(), "mode=0700,exec".to_owned())])),
+            log_config: Some(log("none", &[])),
+            auto_remove: Some(false),
+            init: Some(false),
+            network_mode: network.map(str::to_owned),
+            ..limited(&spec.limits)
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// A container beside it. Its log is kept by the engine: nothing else would know why it failed.
+pub(super) fn service(key: &SandboxKey, service: &ServiceSpec, network: &str) -> ContainerCreateBody {
+    let endpoint = EndpointSettings { aliases: Some(vec![service.name.clone()]), ..EndpointSettings::default() };
+    let pairs = service.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    ContainerCreateBody {
+        image: Some(service.image.clone()),
+        hostname: Some(service.name.clone()),
+        cmd: (!service.command.is_empty()).then(|| service.command.clone()),
+        env: Some(pairs),
+        labels: Some(labels(key, "service")),
+        host_config: Some(HostConfig {
+            log_config: Some(log("json-file", &[("max-size", "10m"), ("max-file", "1")])),
+            network_mode: Some(network.to_owned()),
+            ..HostConfig::default()
+        }),
+        networking_config: Some(NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(network.to_owned(), endpoint)])),
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// CodeBuild sets HOME to /root whatever the image says.
+fn environment(variables: &[(String, String)]) -> Vec<String> {
+    std::iter::once("HOME=/root".to_owned())
+        .chain(variables.iter().map(|(name, value)| format!("{name}={value}")))
+        .collect()
+}
+
+fn bind(mount: &Mount) -> EngineMount {
+    EngineMount {
+        typ: Some(MountType::BIND),
+        source: Some(mount.host.to_string_lossy().into_owned()),
+        target: Some(mount.container.clone()),
+        read_only: Some(mount.read_only),
+        ..EngineMount::default()
+    }
+}
+
+/// Memory's limit covers swap: a build over it ends soon, instead of crawling.
+fn limited(limits: &Limits) -> HostConfig {
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    HostConfig {
+        nano_cpus: limits.cpu_millis.map(|millis| number(millis.saturating_mul(1_000_000))),
+        memory: limits.memory_bytes.map(number),
+        memory_swap: limits.memory_bytes.map(number),
+        pids_limit: limits.pids.map(number),
+        ..HostConfig::default()
+    }
+}
+
+fn log(driver: &str, options: &[(&str, &str)]) -> HostConfigLogConfig {
+    let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    HostConfigLogConfig { typ: Some(driver.to_owned()), config: Some(options) }
+}

@@ -1,0 +1,158 @@
+//! Sandboxes in a Docker engine (or Podman's Docker API).
+//!
+//! The build is a container whose main process, the driver, runs the whole program and writes its records to a folder
+//! of this machine. So the engine is asked to create and to start, and for little else; the records are plain files
+//! that outlive this process and the engine. The engine must run on this machine, or see the same folders.
+//!
+//! A program has ended when the driver wrote its last mark. Its container may take a moment more to go.
+
+mod clean;
+mod container;
+mod copy;
+mod errors;
+mod mark;
+mod network;
+mod program;
+mod pull;
+mod reader;
+mod service;
+mod start;
+mod stop;
+mod wait;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::{API_DEFAULT_VERSION, Docker};
+use tokio::sync::{OnceCell, mpsc};
+
+use super::{Ending, Engine, Record, SandboxKey, SandboxSpec, Sandboxes, Stop};
+use crate::cancel::Cancel;
+use crate::fault::Fault;
+use crate::progress::Progress;
+
+pub use pull::{NoLogins, RegistryLogin, RegistryLogins};
+
+/// Longer than any call of ours should take: a busy engine may need a minute to start a container.
+const CALL_SECONDS: u64 = 300;
+/// The first wait between two looks at records that do not grow, and the longest.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+
+/// Where the engine is, and what we may take of it.
+#[derive(Clone, Debug)]
+pub struct DockerConfig {
+    /// As in `DOCKER_HOST`: `unix:///path`, `tcp://host:port`, `http://host:port`.
+    pub host: String,
+    /// The range that networks for builds with services are cut from, such as `10.213.0.0/16`.
+    pub subnets: String,
+}
+
+impl Default for DockerConfig {
+    fn default() -> Self {
+        Self { host: "unix:///var/run/docker.sock".to_owned(), subnets: "10.213.0.0/16".to_owned() }
+    }
+}
+
+/// The adapter. Nothing is connected before the first call.
+pub struct DockerEngine {
+    config: DockerConfig,
+    client: OnceCell<Docker>,
+    pulls: pull::Pulls,
+}
+
+impl DockerEngine {
+    /// An engine at the place that the configuration names; `logins` tells the credentials of registries.
+    #[must_use]
+    pub fn new(config: DockerConfig, logins: Arc<dyn RegistryLogins>) -> Self {
+        Self { config, client: OnceCell::new(), pulls: pull::Pulls::new(logins) }
+    }
+
+    /// Asks the engine for its version: its name, its version, and its API's.
+    pub async fn version(&self) -> Result<String, Fault> {
+        let version = self.client().await?.version().await.map_err(|error| self.fault("asking its version", &error))?;
+        let (release, api) = (version.version.unwrap_or_default(), version.api_version.unwrap_or_default());
+        Ok(format!("{release} (API {api})"))
+    }
+
+    /// Makes sure that the image is here: pulls it when it is not.
+    pub async fn pull(&self, image: &str, progress: &Progress, cancel: &Cancel) -> Result<(), Fault> {
+        self.pulls.pull(self.client().await?, image, progress, cancel).await
+    }
+
+    /// The client. It speaks the engine's newest API version; that of Docker 20.10 (1.41) has all that is asked for.
+    async fn client(&self) -> Result<&Docker, Fault> {
+        self.client.get_or_try_init(|| async { connect(&self.config.host) }).await
+    }
+
+    /// A fault in something that has nothing to do with an image.
+    fn fault(&self, doing: &str, error: &bollard::errors::Error) -> Fault {
+        errors::fault(format!("{} at {}", doing, self.config.host), "", error)
+    }
+}
+
+/// Connects. Over a socket every call is a connection of its own, so an engine that comes back is simply there again.
+fn connect(host: &str) -> Result<Docker, Fault> {
+    let connected = match host.split_once("://") {
+        Some(("unix", path)) => Docker::connect_with_unix(path, CALL_SECONDS, API_DEFAULT_VERSION),
+        Some(("tcp" | "http", _)) => Docker::connect_with_http(host, CALL_SECONDS, API_DEFAULT_VERSION),
+        _ => {
+            return Err(Fault::configuration(format!("the engine's address {host} is not understood"))
+                .hint("DOCKER_HOST is unix:///path or tcp://host:port"));
+        }
+    };
+    connected.map_err(|error| errors::fault(format!("connecting to {host}"), "", &error))
+}
+
+#[async_trait]
+impl Engine for DockerEngine {
+    async fn start(&self, spec: &SandboxSpec, progress: &Progress, cancel: &Cancel) -> Result<(), Fault> {
+        start::start(self, spec, progress, cancel).await
+    }
+
+    async fn follow(&self, key: &SandboxKey, records: &Path, tell: mpsc::Sender<Record>) -> Result<Ending, Fault> {
+        let mut reader = reader::Reader::new(records);
+        let mut gone = std::pin::pin!(wait::gone(self, key));
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            if reader.drain(&tell).await? {
+                pause = SHORTEST_PAUSE;
+            }
+            if reader.ended() {
+                return Ok(Ending::Completed);
+            }
+            tokio::select! {
+                ending = &mut gone => {
+                    reader.drain(&tell).await?;
+                    if reader.ended() {
+                        return Ok(Ending::Completed);
+                    }
+                    reader.close(&tell).await?;
+                    return wait::ending(ending?, reader.begun());
+                }
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            }
+        }
+    }
+
+    async fn stop(&self, key: &SandboxKey, how: Stop) -> Result<(), Fault> {
+        stop::stop(self, key, how).await
+    }
+}
+
+#[async_trait]
+impl Sandboxes for DockerEngine {
+    async fn copy_out(&self, key: &SandboxKey, path: &str, into: &Path) -> Result<bool, Fault> {
+        copy::copy_out(self, key, path, into).await
+    }
+
+    async fn destroy(&self, run: &str, name: Option<&str>) -> Result<(), Fault> {
+        clean::destroy(self, run, name).await
+    }
+
+    async fn list(&self) -> Result<Vec<SandboxKey>, Fault> {
+        clean::list(self).await
+    }
+}

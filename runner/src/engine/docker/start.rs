@@ -1,0 +1,173 @@
+//! Starting a sandbox. On the usual way (the image is here, no services, no secrets) these are two calls to the engine.
+
+use std::path::Path;
+
+use bollard::Docker;
+use bollard::errors::Error;
+use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum};
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, StartContainerOptions,
+};
+use tokio::io::AsyncWriteExt;
+
+use super::super::{Program, SandboxSpec};
+use super::container::{self, RECORDS, TMP};
+use super::errors::{self, Trouble, trouble};
+use super::program::{Frame, compile, handed_over, is_variable};
+use super::{DockerEngine, network, service};
+use crate::cancel::Cancel;
+use crate::clock;
+use crate::fault::{Fault, io};
+use crate::progress::Progress;
+
+/// Whether a container is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// It was made, or had been made and never started.
+    Fresh,
+    /// It runs or has run.
+    Before,
+}
+
+/// See [`super::super::Engine::start`]. Calls that make something are never cut short: one that the engine finishes
+/// after we left would come into being behind the back of the clean-up.
+pub(super) async fn start(
+    engine: &DockerEngine,
+    spec: &SandboxSpec,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<(), Fault> {
+    check(spec)?;
+    let client = engine.client().await?;
+    let name = container::name(&spec.key);
+    let values = spec.records.join("values");
+    tokio::fs::create_dir_all(&values).await.map_err(io(&values))?;
+    let network = match spec.services.is_empty() {
+        true => None,
+        false if state(client, &name).await.is_some_and(is_past_start) => return Ok(()),
+        false => {
+            let network = network::ensure(engine, client, &spec.key).await?;
+            service::start_all(engine, client, spec, &network, progress, cancel).await?;
+            Some(network)
+        }
+    };
+    let body = container::build(spec, network.as_deref());
+    if make(engine, client, &name, &spec.image, body, progress, cancel).await? == Made::Before {
+        return Ok(());
+    }
+    stop_if_asked(cancel)?;
+    let nonce = uuid::Uuid::new_v4().simple().to_string();
+    write_driver(spec, &nonce).await?;
+    run(client, spec, &name, &nonce).await.map_err(|error| {
+        errors::fault(format!("starting {name} from the image {}", spec.image), &spec.image, &error)
+    })
+}
+
+/// Creates a container, pulling its image if need be. One that is there by that name is taken as it is.
+pub(super) async fn make(
+    engine: &DockerEngine,
+    client: &Docker,
+    name: &str,
+    image: &str,
+    body: ContainerCreateBody,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<Made, Fault> {
+    stop_if_asked(cancel)?;
+    let options = CreateContainerOptionsBuilder::default().name(name).build();
+    let mut created = client.create_container(Some(options.clone()), body.clone()).await;
+    if created.as_ref().is_err_and(|error| trouble(error) == Trouble::NoImage) {
+        engine.pulls.pull(client, image, progress, cancel).await?;
+        created = client.create_container(Some(options), body).await;
+    }
+    match created {
+        Ok(_) => Ok(Made::Fresh),
+        Err(error) if trouble(&error) == Trouble::Conflict => match state(client, name).await {
+            Some(state) if is_past_start(state) => Ok(Made::Before),
+            Some(_) => Ok(Made::Fresh),
+            None => Err(errors::fault(format!("creating {name}"), image, &error)),
+        },
+        Err(error) => Err(errors::fault(format!("creating {name} from the image {image}"), image, &error)),
+    }
+}
+
+/// A fault if somebody asked for a stop.
+pub(super) fn stop_if_asked(cancel: &Cancel) -> Result<(), Fault> {
+    match cancel.reason() {
+        Some(_) => Err(Fault::stopped("stopped while the sandbox was being made ready")),
+        None => Ok(()),
+    }
+}
+
+async fn state(client: &Docker, name: &str) -> Option<ContainerStateStatusEnum> {
+    client.inspect_container(name, None).await.ok()?.state?.status
+}
+
+fn is_past_start(state: ContainerStateStatusEnum) -> bool {
+    state != ContainerStateStatusEnum::CREATED
+}
+
+/// Starts the container, and hands the secrets over by its standard input: the engine's records never hold them.
+async fn run(client: &Docker, spec: &SandboxSpec, name: &str, nonce: &str) -> Result<(), Error> {
+    if spec.secrets.is_empty() {
+        return client.start_container(name, None::<StartContainerOptions>).await;
+    }
+    let options = AttachContainerOptionsBuilder::default().stdin(true).stream(true).build();
+    let mut attached = client.attach_container(name, Some(options)).await?;
+    client.start_container(name, None::<StartContainerOptions>).await?;
+    let secrets = spec.secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
+    attached.input.write_all(handed_over(secrets, nonce).as_bytes()).await?;
+    attached.input.shutdown().await?;
+    Ok(())
+}
+
+/// What no shell could do is refused before anything is made.
+fn check(spec: &SandboxSpec) -> Result<(), Fault> {
+    if let Some((name, _)) = spec.secrets.iter().find(|(name, _)| !is_variable(name)) {
+        return Err(Fault::configuration(format!("the variable {name} of a secret has a name that no shell can hold"))
+            .hint("letters, digits and _ only, and no digit first"));
+    }
+    if texts(&spec.program).any(|text| text.contains('\0')) {
+        return Err(Fault::configuration("a command holds a NUL byte, which no shell can read"));
+    }
+    Ok(())
+}
+
+fn texts(program: &Program) -> impl Iterator<Item = &str> {
+    let steps = program.sections.iter().flat_map(|section| section.steps.iter().chain(&section.finally));
+    let expansions = program.expansions.iter().map(|expansion| expansion.text.as_str());
+    steps.map(|step| step.text.as_str()).chain(expansions).chain(std::iter::once(program.directory.as_str()))
+}
+
+/// Writes the driver beside its name and moves it there: a container that is starting sees the old one or the new.
+async fn write_driver(spec: &SandboxSpec, nonce: &str) -> Result<(), Fault> {
+    let owned: Vec<&str> = std::iter::once(RECORDS)
+        .chain(spec.mounts.iter().filter(|mount| !mount.read_only).map(|mount| mount.container.as_str()))
+        .collect();
+    let (boot, epoch) = kernel_clock().await;
+    let script = compile(&spec.program, &Frame {
+        records: RECORDS,
+        tmp: TMP,
+        sh: "/bin/sh",
+        nonce,
+        boot: &boot,
+        epoch: &epoch,
+        secrets: !spec.secrets.is_empty(),
+        owner: spec.owner,
+        owned: &owned,
+    });
+    let path = spec.records.join("driver.sh");
+    let beside = spec.records.join(format!("driver.{nonce}"));
+    tokio::fs::write(&beside, script).await.map_err(io(&beside))?;
+    tokio::fs::rename(&beside, &path).await.map_err(io(&path))
+}
+
+/// This kernel's boot id, and when it booted in seconds since 1970. Empty where there is no such thing.
+async fn kernel_clock() -> (String, String) {
+    let read = async |path: &str| tokio::fs::read_to_string(Path::new(path)).await.ok();
+    let (Some(boot), Some(uptime)) = (read("/proc/sys/kernel/random/boot_id").await, read("/proc/uptime").await) else {
+        return (String::new(), String::new());
+    };
+    let up: f64 = uptime.split(' ').next().and_then(|up| up.parse().ok()).unwrap_or_default();
+    (boot.trim().to_owned(), format!("{:.3}", clock::now().as_duration().as_secs_f64() - up))
+}
