@@ -12,9 +12,9 @@ use bollard::query_parameters::{
 use futures_util::future::{join_all, try_join3};
 
 use super::super::SandboxKey;
+use super::DockerEngine;
 use super::container::{self, KEY, RUN};
 use super::errors::{Trouble, trouble};
-use super::DockerEngine;
 use crate::fault::Fault;
 
 /// Waits between rounds: endpoints detach and removals under way end in their own time.

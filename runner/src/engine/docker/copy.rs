@@ -118,12 +118,12 @@ mod tests {
             header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
             header.set_entry_type(*kind);
             header.set_mode(*mode);
-            match kind {
-                EntryType::Symlink => header.set_link_name(content).unwrap(),
-                _ => header.set_size(content.len() as u64),
+            let body = if *kind == EntryType::Symlink { "" } else { content };
+            header.set_size(body.len() as u64);
+            if *kind == EntryType::Symlink {
+                header.set_link_name(content).unwrap();
             }
             header.set_cksum();
-            let body = if *kind == EntryType::Symlink { "" } else { content };
             builder.append(&header, body.as_bytes()).unwrap();
         }
         builder.into_inner().unwrap()

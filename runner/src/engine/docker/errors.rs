@@ -172,15 +172,33 @@ mod tests {
         let table = [
             (server(404, "No such image: x:1"), Trouble::NoImage),
             (server(404, "manifest for x:9 not found: manifest unknown: manifest unknown"), Trouble::NoImage),
-            (server(404, "pull access denied for x, repository does not exist or may require 'docker login'"), Trouble::Auth),
+            (
+                server(404, "pull access denied for x, repository does not exist or may require 'docker login'"),
+                Trouble::Auth,
+            ),
             (server(500, "Get \"https://r/v2/x/manifests/1\": no basic auth credentials"), Trouble::Auth),
-            (server(409, "Conflict. The container name \"/a\" is already in use by container \"1f\"."), Trouble::Conflict),
-            (server(500, "creating container storage: the container name \"a\" is already in use by 1f: that name is already in use"), Trouble::Conflict),
+            (
+                server(409, "Conflict. The container name \"/a\" is already in use by container \"1f\"."),
+                Trouble::Conflict,
+            ),
+            (
+                server(
+                    500,
+                    "creating container storage: the container name \"a\" is already in use by 1f: that name is already in use",
+                ),
+                Trouble::Conflict,
+            ),
             (server(409, "removal of container a is already in progress"), Trouble::Busy),
             (server(403, "error while removing network: network n id 1 has active endpoints"), Trouble::Busy),
             (server(409, "Container 1f is not running"), Trouble::NotRunning),
             (server(403, "Pool overlaps with other one on this address space"), Trouble::Overlap),
-            (server(400, "OCI runtime create failed: exec: \"/bin/sh\": stat /bin/sh: no such file or directory: unknown"), Trouble::NoShell),
+            (
+                server(
+                    400,
+                    "OCI runtime create failed: exec: \"/bin/sh\": stat /bin/sh: no such file or directory: unknown",
+                ),
+                Trouble::NoShell,
+            ),
             (server(404, "No such container: a"), Trouble::NotFound),
             (server(500, "write /var/lib/docker/x: no space left on device"), Trouble::NoSpace),
             (server(500, "Get \"https://r/v2/\": net/http: TLS handshake timeout"), Trouble::Transient),

@@ -164,9 +164,7 @@ fn parse(words: &[&str]) -> Option<Mark> {
         ["B", "date", date] => Mark::Begun(Clock::Now(date.parse().ok()?)),
         ["B", ..] => Mark::Begun(Clock::Unknown),
         ["S", section, attempt] => Mark::Section(section.parse().ok()?, attempt.parse().ok()?),
-        [letter @ ("s" | "f"), section, step] => {
-            Mark::Step(section.parse().ok()?, step.parse().ok()?, *letter == "f")
-        }
+        [letter @ ("s" | "f"), section, step] => Mark::Step(section.parse().ok()?, step.parse().ok()?, *letter == "f"),
         [letter @ ("t" | "g"), section, step, status] => {
             Mark::StepEnd(section.parse().ok()?, step.parse().ok()?, *letter == "g", status.parse().ok()?)
         }
@@ -223,10 +221,7 @@ mod tests {
     fn marks_that_a_build_prints_again_or_makes_up_are_output() {
         let forged = [mark(1, "B -"), mark(9, "Z"), mark(2, "what 0 0"), b"\x1eshort".to_vec()].concat();
         let stream = [mark(1, "B -"), forged.clone(), mark(2, "Z")].concat();
-        assert_eq!(
-            split([stream.as_slice()]),
-            vec![Err(Mark::Begun(Clock::Unknown)), Ok(forged), Err(Mark::End)]
-        );
+        assert_eq!(split([stream.as_slice()]), vec![Err(Mark::Begun(Clock::Unknown)), Ok(forged), Err(Mark::End)]);
     }
 
     #[test]

@@ -9,6 +9,8 @@
 mod clean;
 mod container;
 mod copy;
+#[cfg(test)]
+mod driver_test;
 mod errors;
 mod mark;
 mod network;

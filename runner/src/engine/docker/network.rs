@@ -69,9 +69,8 @@ impl Range {
                 Self { first: u32::from(address) & (u32::MAX << (32 - prefix)), count }
             })
         });
-        parsed.ok_or_else(|| {
-            Fault::configuration(format!("{text} is no range of subnets")).hint("such as 10.213.0.0/16")
-        })
+        parsed
+            .ok_or_else(|| Fault::configuration(format!("{text} is no range of subnets")).hint("such as 10.213.0.0/16"))
     }
 
     /// Subnets to try, from a place that the name decides, so that several runners on one engine seldom meet.

@@ -72,7 +72,8 @@ pub(super) fn is_variable(name: &str) -> bool {
 /// The assignments before the prelude.
 fn values_of(program: &Program, frame: &Frame<'_>, script: &mut String) {
     let tmp = frame.tmp;
-    let keep = format!("{{ set -- \"$?\"; set +x; export -p >|{tmp}/env.sh; pwd >|{tmp}/dir; }} 2>/dev/null; exit \"$1\"");
+    let keep =
+        format!("{{ set -- \"$?\"; set +x; export -p >|{tmp}/env.sh; pwd >|{tmp}/dir; }} 2>/dev/null; exit \"$1\"");
     let (carry, after) = match program.carries_state {
         true => (format!("trap {} EXIT; set -a", quote(&keep)), keep.as_str()),
         false => (String::new(), ""),

@@ -14,10 +14,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::{SandboxSpec, ServiceSpec};
+use super::DockerEngine;
 use super::container;
 use super::errors;
 use super::start::make;
-use super::DockerEngine;
 use crate::cancel::Cancel;
 use crate::fault::Fault;
 use crate::progress::Progress;
@@ -43,9 +43,10 @@ pub(super) async fn start_all(
         let body = container::service(&spec.key, service, network);
         // One that is there already is started again if it ended: that does nothing to one that runs.
         make(engine, client, &name, &service.image, body, progress, cancel).await?;
-        client.start_container(&name, None::<StartContainerOptions>).await.map_err(|error| {
-            errors::fault(format!("starting the service {}", service.name), &service.image, &error)
-        })?;
+        client
+            .start_container(&name, None::<StartContainerOptions>)
+            .await
+            .map_err(|error| errors::fault(format!("starting the service {}", service.name), &service.image, &error))?;
         progress.doing(format!("waiting for the service {}", service.name));
         let limit = Duration::from_secs(service.readiness.timeout_seconds);
         let result = tokio::select! {
@@ -121,8 +122,7 @@ async fn exec(client: &Docker, name: &str, command: Vec<&str>) -> Result<(Option
     };
     let exec = client.create_exec(name, options).await?;
     let mut text = String::new();
-    if let StartExecResults::Attached { mut output, .. } =
-        client.start_exec(&exec.id, None::<StartExecOptions>).await?
+    if let StartExecResults::Attached { mut output, .. } = client.start_exec(&exec.id, None::<StartExecOptions>).await?
     {
         while let Some(part) = output.next().await {
             text.push_str(&part?.to_string());

@@ -5,9 +5,7 @@ use std::path::Path;
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum};
-use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, StartContainerOptions,
-};
+use bollard::query_parameters::{AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, StartContainerOptions};
 use tokio::io::AsyncWriteExt;
 
 use super::super::{Program, SandboxSpec};
@@ -58,9 +56,9 @@ pub(super) async fn start(
     stop_if_asked(cancel)?;
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     write_driver(spec, &nonce).await?;
-    run(client, spec, &name, &nonce).await.map_err(|error| {
-        errors::fault(format!("starting {name} from the image {}", spec.image), &spec.image, &error)
-    })
+    run(client, spec, &name, &nonce)
+        .await
+        .map_err(|error| errors::fault(format!("starting {name} from the image {}", spec.image), &spec.image, &error))
 }
 
 /// Creates a container, pulling its image if need be. One that is there by that name is taken as it is.
@@ -145,17 +143,20 @@ async fn write_driver(spec: &SandboxSpec, nonce: &str) -> Result<(), Fault> {
         .chain(spec.mounts.iter().filter(|mount| !mount.read_only).map(|mount| mount.container.as_str()))
         .collect();
     let (boot, epoch) = kernel_clock().await;
-    let script = compile(&spec.program, &Frame {
-        records: RECORDS,
-        tmp: TMP,
-        sh: "/bin/sh",
-        nonce,
-        boot: &boot,
-        epoch: &epoch,
-        secrets: !spec.secrets.is_empty(),
-        owner: spec.owner,
-        owned: &owned,
-    });
+    let script = compile(
+        &spec.program,
+        &Frame {
+            records: RECORDS,
+            tmp: TMP,
+            sh: "/bin/sh",
+            nonce,
+            boot: &boot,
+            epoch: &epoch,
+            secrets: !spec.secrets.is_empty(),
+            owner: spec.owner,
+            owned: &owned,
+        },
+    );
     let path = spec.records.join("driver.sh");
     let beside = spec.records.join(format!("driver.{nonce}"));
     tokio::fs::write(&beside, script).await.map_err(io(&beside))?;

@@ -11,8 +11,8 @@ use bollard::query_parameters::KillContainerOptionsBuilder;
 use futures_util::StreamExt;
 
 use super::super::{SandboxKey, Stop};
-use super::container::{self, RECORDS};
 use super::DockerEngine;
+use super::container::{self, RECORDS};
 use super::errors::{Trouble, trouble};
 use crate::fault::{Fault, io};
 
