@@ -12,6 +12,7 @@ pub mod plan;
 mod planning;
 pub mod quantity;
 mod reading;
+pub mod schema;
 mod validate;
 pub mod view;
 pub mod yaml;

@@ -39,6 +39,22 @@ pub use variables::Variable;
 /// The keys of a pipeline.
 pub(crate) const KEYS: [&str; 5] = ["version", "name", "source", "variables", "stages"];
 
+/// The keys that there are, for the schema.
+#[cfg(test)]
+pub(crate) mod keys {
+    pub(crate) use super::KEYS as PIPELINE;
+    pub(crate) use super::action::KEYS as ACTION;
+    pub(crate) use super::build::{KEYS as BUILD, LIMITS_KEYS as LIMITS};
+    pub(crate) use super::deploy::{ECS_KEYS as ECS, KEYS as DEPLOY};
+    pub(crate) use super::gate::{
+        APPROVAL_KEYS as APPROVAL, CHECK_KEYS as CHECK, LATER_RULES, RULES, WINDOW_KEYS as WINDOW,
+    };
+    pub(crate) use super::image::{KEYS as IMAGE, SCAN_KEYS as SCAN};
+    pub(crate) use super::service::KEYS as SERVICE;
+    pub(crate) use super::source::KEYS as SOURCE;
+    pub(crate) use super::stage::KEYS as STAGE;
+}
+
 /// A pipeline as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pipeline {

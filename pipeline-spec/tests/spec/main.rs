@@ -8,6 +8,8 @@ mod corpus;
 mod properties;
 #[cfg(test)]
 mod reader;
+#[cfg(test)]
+mod schema;
 
 /// A variable of the environment, by which a developer says what the tests do.
 #[cfg(test)]
