@@ -1,12 +1,29 @@
 //! Sources: a revision into a folder. This module does not know what is done with it.
 
-use std::path::Path;
+mod checkout;
+pub mod codecommit;
+mod folder;
+mod git;
+mod mirror;
+mod parallel;
+mod refs;
+mod remote;
+mod submodule;
+mod tree;
+mod trouble;
+mod url;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use pipeline_spec::plan::Source;
 use serde::{Deserialize, Serialize};
 
 use crate::cancel::Cancel;
-use crate::fault::Fault;
+use crate::fault::{Fault, io as io_fault};
 use crate::progress::Progress;
 
 /// What was fetched.
@@ -35,9 +52,107 @@ pub trait Sources: Send + Sync {
     /// Brings a revision into a folder.
     async fn fetch(
         &self,
-        source: &pipeline_spec::plan::Source,
+        source: &Source,
         into: &Path,
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Revision, Fault>;
+}
+
+/// How sources are fetched on this machine.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder of the mirrors. On the file system of the work folders, objects are linked and not copied.
+    pub cache: PathBuf,
+    /// What a relative folder or repository path is relative to: the folder of the plan's file.
+    pub base: PathBuf,
+    /// Stands in for CodeCommit's host: a host, or a URL without path (`CODE_COMMIT_ENDPOINT` of git-remote-codecommit).
+    pub codecommit_endpoint: Option<String>,
+    /// Private SSH keys that are tried after those of the agent.
+    pub ssh_keys: Vec<PathBuf>,
+    /// How long to wait for another process that updates the same mirror before cloning without it.
+    pub lock_wait: Duration,
+    /// How many times a fetch is tried in all when the network fails.
+    pub tries: u32,
+    /// The pause before the second try; it doubles with each.
+    pub pause: Duration,
+    /// How long a remote may say nothing.
+    pub silence: Duration,
+}
+
+/// Fetches every kind of source that a plan can name.
+pub struct Revisions {
+    git: git::Git,
+}
+
+impl Revisions {
+    /// One with these settings, that asks `identities` for whoever signs for CodeCommit.
+    #[must_use]
+    pub fn new(config: Config, identities: codecommit::Identities) -> Self {
+        Self { git: git::Git { config, identities } }
+    }
+}
+
+/// Marks a folder that is being filled, so that an interrupted fetch can be told from somebody's files.
+const UNFINISHED: &str = ".sluice-unfinished";
+
+#[async_trait]
+impl Sources for Revisions {
+    async fn fetch(
+        &self,
+        source: &Source,
+        into: &Path,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<Revision, Fault> {
+        begin(into)?;
+        let around = git::Around { progress, cancel };
+        let revision = match source {
+            Source::Folder { path } => folder::fetch(&self.git.config, path, into, around).await?,
+            Source::Git { url, reference, depth, submodules } => {
+                let wish = git::Wish { reference: reference.as_deref(), depth: *depth, submodules: *submodules };
+                self.git.fetch(url, &wish, into, around).await?
+            }
+        };
+        let mark = into.join(UNFINISHED);
+        fs::remove_file(&mark).map_err(io_fault(&mark))?;
+        Ok(revision)
+    }
+}
+
+/// Makes the folder ready: absent, empty, or left by an interrupted fetch.
+fn begin(into: &Path) -> Result<(), Fault> {
+    fs::create_dir_all(into).map_err(io_fault(into))?;
+    let mark = into.join(UNFINISHED);
+    let found = fs::read_dir(into).map_err(io_fault(into))?.next().is_some();
+    if mark.exists() {
+        empty_but(into, &[UNFINISHED])?;
+    } else if found {
+        return Err(Fault::configuration(format!("{}: the folder is not empty", into.display()))
+            .hint("give a folder that is empty or not there"));
+    }
+    fs::write(&mark, "").map_err(io_fault(&mark))
+}
+
+fn empty(folder: &Path) -> Result<(), Fault> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_fault(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn empty_but(folder: &Path, kept: &[&str]) -> Result<(), Fault> {
+    for entry in fs::read_dir(folder).map_err(io_fault(folder))? {
+        let entry = entry.map_err(io_fault(folder))?;
+        if kept.iter().any(|kept| entry.file_name() == *kept) {
+            continue;
+        }
+        let path = entry.path();
+        let removed = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => fs::remove_dir_all(&path),
+            _ => fs::remove_file(&path),
+        };
+        removed.map_err(io_fault(&path))?;
+    }
+    Ok(())
 }

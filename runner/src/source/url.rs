@@ -1,0 +1,253 @@
+//! Addresses of Git repositories: the forms that Git, git-remote-codecommit and the AWS CLI take. Pure; it knows no
+//! network, no credentials and no Region but those that are written in the address.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use percent_encoding::percent_decode_str;
+use regex::Regex;
+
+use crate::fault::Fault;
+
+/// Where a repository is, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// `codecommit://[profile@]repository` and `codecommit::region://[profile@]repository` of git-remote-codecommit.
+    CodeCommit {
+        /// The Region; `None` is the profile's.
+        region: Option<String>,
+        /// The profile of the AWS configuration; `None` is the caller's own identity.
+        profile: Option<String>,
+        /// The repository's name.
+        repository: String,
+    },
+    /// An HTTPS URL of CodeCommit without a login in it: its password is a signature.
+    CodeCommitHttps {
+        /// The Region that the host names.
+        region: String,
+        /// Host, without port.
+        host: String,
+        /// Path, as in `/v1/repos/name`.
+        path: String,
+    },
+    /// Any other URL that Git takes, its login taken out of it.
+    Url {
+        /// The URL without user and password (an SSH user stays, it is no secret).
+        url: String,
+        /// The user and password that stood in it.
+        login: Option<(String, String)>,
+    },
+    /// A repository on this machine.
+    Path(PathBuf),
+}
+
+static CODECOMMIT_HOST: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    // The AWS CLI's credential helper, which also takes China's hosts by their prefix.
+    Regex::new(r"^(?:vpce-.+\.)?git-codecommit(?:-fips)?\.([^.]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?$").ok()
+});
+
+impl Address {
+    /// Takes an address apart; a bad one is a configuration fault that says which form was meant.
+    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+        let bad = |why: &str| Fault::configuration(format!("source url `{}`: {why}", without_login(text)));
+        if text.is_empty() || text.chars().any(|c| c.is_control() || c == ' ') {
+            return Err(bad("is empty or has a space in it").hint(FORMS));
+        }
+        if let Some(rest) = text.strip_prefix("codecommit::") {
+            let (region, rest) = rest.split_once("://").ok_or_else(|| bad("has no `://`").hint(FORMS))?;
+            return codecommit(Some(region), rest).map_err(|why| bad(why).hint(FORMS));
+        }
+        if let Some(rest) = text.strip_prefix("codecommit://") {
+            return codecommit(None, rest).map_err(|why| bad(why).hint(FORMS));
+        }
+        match text.split_once("://") {
+            Some(("file", path)) => Ok(Self::Path(PathBuf::from(decoded(path)))),
+            Some((scheme @ ("https" | "http" | "ssh" | "git+ssh" | "ssh+git" | "git"), rest)) => {
+                url(scheme, rest).map_err(|why| bad(why).hint(FORMS))
+            }
+            Some((scheme, _)) => Err(bad(&format!("scheme `{scheme}` is not known")).hint(FORMS)),
+            None if scp_like(text) => Ok(Self::Url { url: text.to_owned(), login: None }),
+            None => Ok(Self::Path(PathBuf::from(text))),
+        }
+    }
+
+    /// The address of a submodule, whose URL may be relative to this one (`../other.git`).
+    pub(super) fn join(&self, url: &str) -> Result<Self, Fault> {
+        if !(url.starts_with("./") || url.starts_with("../")) {
+            return Self::parse(url);
+        }
+        Ok(match self {
+            Self::CodeCommit { region, profile, .. } => Self::CodeCommit {
+                region: region.clone(),
+                profile: profile.clone(),
+                repository: url.rsplit('/').next().unwrap_or_default().to_owned(),
+            },
+            Self::CodeCommitHttps { region, host, path } => {
+                Self::CodeCommitHttps { region: region.clone(), host: host.clone(), path: joined(path, url) }
+            }
+            Self::Url { url: base, login } => Self::Url { url: joined(base, url), login: login.clone() },
+            Self::Path(base) => Self::Path(PathBuf::from(joined(&base.to_string_lossy(), url))),
+        })
+    }
+}
+
+const FORMS: &str = "give codecommit://[profile@]repository, codecommit::region://[profile@]repository, an https or \
+                     ssh URL, user@host:path, or a path";
+
+fn codecommit(region: Option<&str>, rest: &str) -> Result<Address, &'static str> {
+    let (profile, repository) = match rest.rsplit_once('@') {
+        Some((profile, repository)) => (Some(profile), repository),
+        None => (None, rest),
+    };
+    let repository = repository.trim_end_matches('/');
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if repository.is_empty() || repository.len() > 100 || !repository.chars().all(fits) {
+        return Err("a repository's name has 1 to 100 letters, digits, `.`, `_` or `-`");
+    }
+    if region.is_some_and(|region| !region.contains('-')) {
+        return Err("the Region is not one");
+    }
+    if profile == Some("") {
+        return Err("the profile before `@` is empty");
+    }
+    let own = |text: &str| text.to_owned();
+    Ok(Address::CodeCommit { region: region.map(own), profile: profile.map(own), repository: own(repository) })
+}
+
+fn url(scheme: &str, rest: &str) -> Result<Address, &'static str> {
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (userinfo, host) = match authority.rsplit_once('@') {
+        Some((userinfo, host)) => (Some(userinfo), host),
+        None => (None, authority),
+    };
+    if host.is_empty() || path.is_empty() {
+        return Err("has no host or no path");
+    }
+    if !scheme.starts_with("http") {
+        return Ok(Address::Url { url: format!("{scheme}://{rest}"), login: None });
+    }
+    if let (None, "https", Some(region)) = (userinfo, scheme, region_of(host)) {
+        let host = host.split(':').next().unwrap_or(host).to_owned();
+        return Ok(Address::CodeCommitHttps { region, host, path: format!("/{}", path.trim_end_matches('/')) });
+    }
+    let login = userinfo.map(|userinfo| {
+        let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+        (decoded(user), decoded(password))
+    });
+    Ok(Address::Url { url: format!("{scheme}://{host}/{path}"), login })
+}
+
+/// The Region that a host of CodeCommit names (public, FIPS or interface endpoint).
+fn region_of(host: &str) -> Option<String> {
+    let host = host.split(':').next()?;
+    Some(CODECOMMIT_HOST.as_ref()?.captures(host)?[1].to_owned())
+}
+
+/// `user@host:path` of SSH; a slash before the colon makes it a path.
+fn scp_like(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(host, path)| !host.is_empty() && !host.contains('/') && !path.is_empty())
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// The text with whatever may be a password taken out, for messages.
+fn without_login(text: &str) -> String {
+    match (text.split_once("://"), text.rfind('@')) {
+        (Some((scheme, rest)), Some(_)) if scheme.starts_with("http") => {
+            format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, rest)| rest))
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Git's rule for relative URLs: each `../` takes one part of the base away.
+fn joined(base: &str, relative: &str) -> String {
+    let mut base = base.trim_end_matches('/');
+    let mut rest = relative;
+    let mut separator = '/';
+    loop {
+        if let Some(more) = rest.strip_prefix("../") {
+            rest = more;
+            let Some(at) = base.rfind(['/', ':']) else { break };
+            separator = if base.as_bytes()[at] == b':' { ':' } else { '/' };
+            base = &base[..at];
+        } else if let Some(more) = rest.strip_prefix("./") {
+            rest = more;
+        } else {
+            break;
+        }
+    }
+    format!("{base}{separator}{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let found = match Address::parse(text) {
+            Ok(address) => format!("{address:?}"),
+            Err(fault) => format!("{:?}: {fault}", fault.kind),
+        };
+        assert!(found.contains(expected), "{text}\n   is {found}\n  not {expected}");
+    }
+
+    #[test]
+    fn every_form_of_codecommit_is_read() {
+        check("codecommit://repo", r#"CodeCommit { region: None, profile: None, repository: "repo" }"#);
+        check("codecommit://dev@my.repo", r#"profile: Some("dev"), repository: "my.repo" }"#);
+        check("codecommit::eu-west-1://repo", r#"CodeCommit { region: Some("eu-west-1"), profile: None"#);
+        check("codecommit::eu-west-1://a@b-c", r#"region: Some("eu-west-1"), profile: Some("a"), repository: "b-c""#);
+        for (host, region) in [
+            ("git-codecommit.us-east-1.amazonaws.com", "us-east-1"),
+            ("git-codecommit-fips.us-east-2.amazonaws.com", "us-east-2"),
+            ("git-codecommit.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("vpce-0a1-b2.git-codecommit.eu-west-1.vpce.amazonaws.com", "eu-west-1"),
+        ] {
+            let expected = format!(r#"CodeCommitHttps {{ region: "{region}", host: "{host}", path: "/v1/repos/r" }}"#);
+            check(&format!("https://{host}/v1/repos/r"), &expected);
+            check(&format!("https://{host}:443/v1/repos/r/"), &expected);
+        }
+    }
+
+    #[test]
+    fn a_login_is_taken_out_of_the_url() {
+        check(
+            "https://me:p%40ss@git-codecommit.us-east-1.amazonaws.com/v1/repos/r",
+            r#"Url { url: "https://git-codecommit.us-east-1.amazonaws.com/v1/repos/r", login: Some(("me", "p@ss")) }"#,
+        );
+        check("http://localhost:1/x.git", r#"Url { url: "http://localhost:1/x.git", login: None }"#);
+        check("https://me:secret@/x", "Configuration: source url `https:///x`: has no host or no path");
+    }
+
+    #[test]
+    fn ssh_and_paths_are_read() {
+        check("ssh://APKA@git-codecommit.us-east-1.amazonaws.com/v1/repos/X", "Url { url: \"ssh://APKA@git-code");
+        check("git@example.org:team/x.git", r#"Url { url: "git@example.org:team/x.git", login: None }"#);
+        check("file:///srv/my%20x.git", r#"Path("/srv/my x.git")"#);
+        check("../x", r#"Path("../x")"#);
+    }
+
+    #[test]
+    fn bad_addresses_are_configuration_faults_with_a_hint() {
+        for bad in ["", "a b", "codecommit://", "codecommit://a/b", "codecommit::x://a", "codecommit://@a", "s3://b/k"]
+        {
+            let fault = Address::parse(bad).expect_err(bad);
+            assert!(fault.kind == crate::fault::FaultKind::Configuration && fault.hint.is_some(), "{bad}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn relative_addresses_follow_git() {
+        let join = |base: &str, to: &str| format!("{:?}", Address::parse(base).and_then(|a| a.join(to)));
+        assert!(join("https://h/a/b.git", "../c.git").contains("https://h/a/c.git"));
+        assert!(join("https://h/a/b.git/", "../../c").contains("https://h/c"));
+        assert!(join("git@h:a/b", "../c").contains("git@h:a/c"));
+        assert!(join("git@h:b", "../c").contains("git@h:c"));
+        assert!(join("/srv/a", "./b").contains("/srv/a/b"));
+        assert!(join("codecommit::eu-west-1://p@a", "../b").contains(r#"profile: Some("p"), repository: "b""#));
+        assert!(join("/srv/a", "https://h/x").contains("https://h/x"));
+    }
+}
