@@ -35,6 +35,13 @@ pub(super) struct Wish<'a> {
     pub(super) submodules: bool,
 }
 
+/// What one repository came to.
+struct Brought {
+    url: String,
+    branch: Option<String>,
+    done: CheckedOut,
+}
+
 /// Who hears of a fetch and who may stop it.
 #[derive(Clone, Copy)]
 pub(super) struct Around<'a> {
@@ -52,14 +59,14 @@ impl Git {
         around: Around<'_>,
     ) -> Result<Revision, Fault> {
         let address = Address::parse(url)?;
-        let (repository, branch, done) =
-            self.repository(&address, wish, (into.join(".git"), into.to_owned()), around).await?;
+        let folders = (into.join(".git"), into.to_owned());
+        let Brought { url, branch, done } = self.repository(&address, wish, folders, around).await?;
         Ok(Revision {
             commit: Some(done.commit.to_string()),
             branch,
             message: done.message,
             author: done.author,
-            repository,
+            repository: url,
             dirty: false,
         })
     }
@@ -71,7 +78,7 @@ impl Git {
         wish: &'a Wish<'a>,
         (git_dir, work): (PathBuf, PathBuf),
         around: Around<'a>,
-    ) -> BoxFuture<'a, Result<(String, Option<String>, CheckedOut), Fault>> {
+    ) -> BoxFuture<'a, Result<Brought, Fault>> {
         Box::pin(async move {
             let remote = self.remote(address).await?;
             let place = Place { git_dir, work, url: remote.url.clone() };
@@ -94,7 +101,7 @@ impl Git {
                     submodule::tie(&submodule)?;
                 }
             }
-            Ok((remote.url, found.branch, done))
+            Ok(Brought { url: remote.url, branch: found.branch, done })
         })
     }
 

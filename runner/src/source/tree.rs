@@ -150,7 +150,6 @@ fn indexed(entry: &Entry, stat: &fs::Metadata) -> IndexEntry {
 
 fn gitlink(path: &[u8], id: Oid) -> IndexEntry {
     let never = IndexTime::new(0, 0);
-    #[expect(clippy::cast_sign_loss, reason = "a constant")]
     let mode = SUBMODULE as u32;
     let path = path.to_vec();
     let (dev, ino, uid, gid, file_size, flags, flags_extended) = (0, 0, 0, 0, 0, 0, 0);
