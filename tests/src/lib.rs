@@ -1,5 +1,6 @@
 //! The harness: real parts for tests, started once and left clean.
 
 pub mod aws;
+pub mod git_server;
 pub mod port;
 pub mod registry;

@@ -77,7 +77,7 @@ impl Place {
         let tree = commit.tree().map_err(bad)?;
         let listing = Listing::of(&repository, &tree)?;
         if listing.filtered {
-            self.check_out_filtered(tree.as_object())?;
+            self.check_out_filtered(tree.id())?;
         } else {
             listing.write(&self.git_dir, &self.work, cancel)?;
         }
@@ -92,12 +92,14 @@ impl Place {
     }
 
     /// libgit2's own checkout, which knows line ends and `ident`.
-    fn check_out_filtered(&self, tree: &git2::Object<'_>) -> Result<(), Trouble> {
+    fn check_out_filtered(&self, tree: Oid) -> Result<(), Trouble> {
+        let bad = |error: git2::Error| of_objects(&self.url, &error);
         let repository = self.open()?;
-        repository.set_workdir(&self.work, false).map_err(|error| of_objects(&self.url, &error))?;
+        repository.set_workdir(&self.work, false).map_err(bad)?;
+        let tree = repository.find_object(tree, None).map_err(bad)?;
         let mut options = git2::build::CheckoutBuilder::new();
         options.force();
-        repository.checkout_tree(tree, Some(&mut options)).map_err(|error| of_objects(&self.url, &error))
+        repository.checkout_tree(&tree, Some(&mut options)).map_err(bad)
     }
 
     /// Writes the commits below which history is hidden, and returns those that are left in sight.

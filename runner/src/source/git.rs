@@ -110,6 +110,10 @@ impl Git {
         let (region, profile, host, path) = match address {
             Address::Path(path) => {
                 let path = self.config.base.join(path);
+                if !path.exists() {
+                    let hint = "a relative path is relative to the pipeline's file";
+                    return Err(Fault::configuration(format!("{}: no such repository", path.display())).hint(hint));
+                }
                 return Ok(Remote { url: path.display().to_string(), login: Login::Ambient });
             }
             Address::Url { url, login } => {

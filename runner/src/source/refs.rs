@@ -170,7 +170,7 @@ impl Refs {
             .keys()
             .filter_map(|full| short(full))
             .map(|short| (strsim::damerau_levenshtein(&short.to_lowercase(), &name.to_lowercase()), short))
-            .filter(|(distance, short)| *distance <= 1 + name.len() / 3 || short.ends_with(&format!("/{name}")))
+            .filter(|(distance, short)| *distance <= 1 + name.len() / 3 || short.split('/').any(|part| part == name))
             .collect();
         near.sort();
         near.dedup();
