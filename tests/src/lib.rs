@@ -2,5 +2,6 @@
 
 pub mod aws;
 pub mod git_server;
+pub mod images;
 pub mod port;
 pub mod registry;

@@ -5,7 +5,9 @@
 //!
 //! This module does not know pipelines, phases, events, or where secrets come from.
 
+mod check;
 pub mod docker;
+pub mod memory;
 mod program;
 
 use std::path::{Path, PathBuf};

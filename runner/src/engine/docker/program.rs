@@ -1,5 +1,6 @@
 //! A program compiled for the driver: [`Program`] in, the text of a POSIX shell script out. Pure.
 
+use super::super::check::is_variable;
 use super::super::{NextSection, Program, Section, ShellKind, Step};
 
 /// The driver's unchanging part.
@@ -60,13 +61,6 @@ pub(super) fn handed_over<'a>(secrets: impl Iterator<Item = (&'a str, &'a str)>,
     text.push_str(nonce);
     text.push('\n');
     text
-}
-
-/// Whether a shell can hold a variable of that name.
-pub(super) fn is_variable(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The assignments before the prelude.

@@ -141,9 +141,10 @@ impl Reader {
                 Clock::Unknown => None,
             };
         }
+        // Kernels tell their time to a hundredth of a second; the rest would be noise of the arithmetic.
         let at = self.booted.and_then(|booted| {
             let since = SignedDuration::try_from_secs_f64(booted + up).ok()?;
-            Timestamp::from_duration(since).ok()
+            Timestamp::from_millisecond(i64::try_from(since.as_millis()).ok()?).ok()
         });
         self.last = at.unwrap_or_else(clock::now);
     }

@@ -1,5 +1,6 @@
 //! Starting a sandbox. On the usual way (the image is here, no services, no secrets) these are two calls to the engine.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use bollard::Docker;
@@ -8,10 +9,10 @@ use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum};
 use bollard::query_parameters::{AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, StartContainerOptions};
 use tokio::io::AsyncWriteExt;
 
-use super::super::{Program, SandboxSpec};
+use super::super::SandboxSpec;
 use super::container::{self, RECORDS, TMP};
 use super::errors::{self, Trouble, trouble};
-use super::program::{Frame, compile, handed_over, is_variable};
+use super::program::{Frame, compile, handed_over};
 use super::{DockerEngine, network, service};
 use crate::cancel::Cancel;
 use crate::clock;
@@ -21,8 +22,10 @@ use crate::progress::Progress;
 /// Whether a container is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Made {
-    /// It was made, or had been made and never started.
-    Fresh,
+    /// It was made now.
+    Now,
+    /// It had been made, and never started.
+    Unstarted,
     /// It runs or has run.
     Before,
 }
@@ -35,11 +38,10 @@ pub(super) async fn start(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<(), Fault> {
-    check(spec)?;
+    spec.check()?;
     let client = engine.client().await?;
     let name = container::name(&spec.key);
-    let values = spec.records.join("values");
-    tokio::fs::create_dir_all(&values).await.map_err(io(&values))?;
+    tokio::fs::create_dir_all(&spec.records).await.map_err(io(&spec.records))?;
     let network = match spec.services.is_empty() {
         true => None,
         false if state(client, &name).await.is_some_and(is_past_start) => return Ok(()),
@@ -50,8 +52,10 @@ pub(super) async fn start(
         }
     };
     let body = container::build(spec, network.as_deref());
-    if make(engine, client, &name, &spec.image, body, progress, cancel).await? == Made::Before {
-        return Ok(());
+    match make(engine, client, &name, &spec.image, body, progress, cancel).await? {
+        Made::Before => return Ok(()),
+        Made::Unstarted => {}
+        Made::Now => forget(spec).await?,
     }
     stop_if_asked(cancel)?;
     let nonce = uuid::Uuid::new_v4().simple().to_string();
@@ -79,10 +83,10 @@ pub(super) async fn make(
         created = client.create_container(Some(options), body).await;
     }
     match created {
-        Ok(_) => Ok(Made::Fresh),
+        Ok(_) => Ok(Made::Now),
         Err(error) if trouble(&error) == Trouble::Conflict => match state(client, name).await {
             Some(state) if is_past_start(state) => Ok(Made::Before),
-            Some(_) => Ok(Made::Fresh),
+            Some(_) => Ok(Made::Unstarted),
             None => Err(errors::fault(format!("creating {name}"), image, &error)),
         },
         Err(error) => Err(errors::fault(format!("creating {name} from the image {image}"), image, &error)),
@@ -119,22 +123,20 @@ async fn run(client: &Docker, spec: &SandboxSpec, name: &str, nonce: &str) -> Re
     Ok(())
 }
 
-/// What no shell could do is refused before anything is made.
-fn check(spec: &SandboxSpec) -> Result<(), Fault> {
-    if let Some((name, _)) = spec.secrets.iter().find(|(name, _)| !is_variable(name)) {
-        return Err(Fault::configuration(format!("the variable {name} of a secret has a name that no shell can hold"))
-            .hint("letters, digits and _ only, and no digit first"));
+/// Removes the records of an earlier sandbox of the same key, which was destroyed.
+async fn forget(spec: &SandboxSpec) -> Result<(), Fault> {
+    for name in ["output", "stop"] {
+        let path = spec.records.join(name);
+        match tokio::fs::remove_file(&path).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(&path)(error)),
+            _ => {}
+        }
     }
-    if texts(&spec.program).any(|text| text.contains('\0')) {
-        return Err(Fault::configuration("a command holds a NUL byte, which no shell can read"));
+    let values = spec.records.join("values");
+    match tokio::fs::remove_dir_all(&values).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io(&values)(error)),
+        _ => Ok(()),
     }
-    Ok(())
-}
-
-fn texts(program: &Program) -> impl Iterator<Item = &str> {
-    let steps = program.sections.iter().flat_map(|section| section.steps.iter().chain(&section.finally));
-    let expansions = program.expansions.iter().map(|expansion| expansion.text.as_str());
-    steps.map(|step| step.text.as_str()).chain(expansions).chain(std::iter::once(program.directory.as_str()))
 }
 
 /// Writes the driver beside its name and moves it there: a container that is starting sees the old one or the new.
@@ -157,6 +159,8 @@ async fn write_driver(spec: &SandboxSpec, nonce: &str) -> Result<(), Fault> {
             owned: &owned,
         },
     );
+    let values = spec.records.join("values");
+    tokio::fs::create_dir_all(&values).await.map_err(io(&values))?;
     let path = spec.records.join("driver.sh");
     let beside = spec.records.join(format!("driver.{nonce}"));
     tokio::fs::write(&beside, script).await.map_err(io(&beside))?;
