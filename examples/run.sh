@@ -9,14 +9,23 @@
 #
 # It ends with what the container in production answers: the commit that was built. Everything is removed afterwards.
 #
-#   examples/run.sh --keep   leaves production running until Enter is pressed
-#   SLUICE=/path/to/sluice   uses that binary instead of building this checkout
+#   examples/run.sh            examples/service, to production
+#   examples/run.sh failing    examples/failing: a roll-out that is taken back; production answers as before
+#   --keep                     leaves production running until Enter is pressed
+#   SLUICE=/path/to/sluice     uses that binary instead of building this checkout
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/lib/setup.sh
 
+EXAMPLE=service
 KEEP=
-[ "${1:-}" != --keep ] || KEEP=1
+for word in "$@"; do
+    case $word in
+        --keep) KEEP=1 ;;
+        service | failing) EXAMPLE=$word ;;
+        *) die "no example '$word' here" "examples/run.sh [service|failing] [--keep]" ;;
+    esac
+done
 
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 if [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ]; then step() { printf '\n%s\n' "$*"; }; fi
@@ -43,8 +52,10 @@ build_sluice() {
 }
 
 # What a team has before: three environments that run something.
+PLACEHOLDER='what ran before'
 make_environments() {
-    printf '%s\n' "FROM $BUSYBOX_IMAGE" 'CMD ["sh", "-c", "trap \"exit 0\" TERM; httpd -f -p 8080 & wait"]' \
+    printf '%s\n' "FROM $BUSYBOX_IMAGE" "RUN mkdir /www && echo '$PLACEHOLDER' >/www/index.html" \
+        'CMD ["sh", "-c", "trap \"exit 0\" TERM; httpd -f -p 8080 -h /www & wait"]' \
         | DOCKER_BUILDKIT=0 docker build -q -t "$REGISTRY/placeholder:1" -
     "$EMULATOR_VENV/bin/python" examples/environments.py repository placeholder
     docker push -q "$REGISTRY/placeholder:1"
@@ -52,11 +63,11 @@ make_environments() {
 }
 
 make_repository() {
-    cp -R examples/service "$WORK/checkout"
+    cp -R "examples/$EXAMPLE" "$WORK/checkout"
     git -C "$WORK/checkout" init -q -b main
     git -C "$WORK/checkout" add .
-    git -C "$WORK/checkout" -c user.name='Example' -c user.email=example@example.com commit -q -m 'Gross amounts, to the cent'
-    git clone -q --bare "$WORK/checkout" "$WORK/git/billing.git"
+    git -C "$WORK/checkout" -c user.name='Example' -c user.email=example@example.com commit -q -m "The example $EXAMPLE"
+    git clone -q --bare "$WORK/checkout" "$WORK/git/$EXAMPLE.git"
 }
 
 start_git_server() {
@@ -64,7 +75,7 @@ start_git_server() {
     port=$(free_port)
     python3 tests/lib/git_server.py "$WORK/git" "$port" >"$WORK/git.log" 2>&1 </dev/null &
     GIT_SERVER=$!
-    GIT_URL=http://127.0.0.1:$port/billing.git
+    GIT_URL=http://127.0.0.1:$port/$EXAMPLE.git
     wait_until 30 git ls-remote "$GIT_URL" || die "the git server does not answer" "$(tail -n 5 "$WORK/git.log")"
 }
 
@@ -101,7 +112,8 @@ approve_when_asked &
 APPROVER=$!
 status=0
 "$SLUICE" run --source "$GIT_URL" --var registry="$REGISTRY" || status=$?
-[ "$status" -eq 0 ] || die "the run ended with $status" "its record was in $SLUICE_STATE_DIR"
+kill "$APPROVER" 2>/dev/null || true
+APPROVER=
 
 step '3. The record'
 show sluice show
@@ -110,8 +122,16 @@ show sluice show
 step '4. Production'
 ADDRESS=$(production)
 show curl "http://$ADDRESS/"
-ANSWER=$(curl -fsS --noproxy '*' --retry 10 --retry-connrefused --retry-delay 1 "http://$ADDRESS/")
+ANSWER=$(curl -sS --noproxy '*' --retry 10 --retry-connrefused --retry-delay 1 "http://$ADDRESS/")
 printf '%s\n' "$ANSWER"
+if [ "$EXAMPLE" = failing ]; then
+    case $status:$ANSWER in
+        1:*"$PLACEHOLDER"*) printf '\nThe roll-out failed, and production answers as before.\n' ;;
+        *) die "expected a run that ends with 1 (it ended with $status) and an unchanged production" ;;
+    esac
+    exit 1
+fi
+[ "$status" -eq 0 ] || die "the run ended with $status" "its record was in $SLUICE_STATE_DIR"
 case $ANSWER in
     *"$COMMIT"*'"production"'*) printf '\nProduction runs commit %s, built from %s.\n' "$COMMIT" "$GIT_URL" ;;
     *) die "production does not run commit $COMMIT" ;;

@@ -61,6 +61,7 @@ say "ready in ${SECONDS}s: engine $(docker version --format '{{.Server.Version}}
 
 check formatting cargo fmt --all --check
 check scripts scripts_parse
+check build cargo build --quiet --workspace --bins
 check lints cargo clippy --quiet --workspace --all-targets -- -D warnings
 check licences deny
 if [ "${#FAILED[@]}" -gt 0 ]; then printf '\n== failed so far: %s\n' "${FAILED[*]}"; fi

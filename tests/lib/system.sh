@@ -75,9 +75,9 @@ start_engine() {
     die "the Docker engine did not answer within a minute" "see $LOGS/dockerd.log, or journalctl -u docker"
 }
 
-# What only the tests need: a second real registry, and a time measurement that knows memory.
+# What only the tests need: a second real registry, and a busybox that runs in an image of nothing else.
 set_up_test_services() {
     need "command -v docker-registry" docker-registry
-    need "test -x /usr/bin/time" time
+    need "test -x /bin/busybox && static_busybox" busybox-static
     install_missing "tests run against it"
 }

@@ -1,7 +1,9 @@
 //! The harness: real parts for tests, started once and left clean.
 
 pub mod aws;
+pub mod binary;
 pub mod git_server;
 pub mod images;
 pub mod port;
 pub mod registry;
+pub mod transcript;
