@@ -1,1 +1,254 @@
-//! store
+//! The record: runs, their events, the answers to approvals, and build numbers. SQLite on one machine.
+//!
+//! This module does not know what events mean. Several processes may have the same record open.
+
+mod folders;
+mod ids;
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::event::{Event, Slot};
+use crate::fault::Fault;
+use crate::gate::Decision;
+
+pub use folders::{Ownership, RunFolders, StateFolders};
+pub use ids::{new_build_id, new_run_id};
+
+/// How long one process waits for another's write before it gives up.
+const BUSY: Duration = Duration::from_secs(20);
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS runs (
+        id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, started TEXT NOT NULL, plan TEXT NOT NULL, options TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS events (
+        run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, sequence INTEGER NOT NULL, event TEXT NOT NULL,
+        PRIMARY KEY (run, sequence)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS decisions (
+        run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, stage TEXT NOT NULL, slot TEXT NOT NULL,
+        rule INTEGER NOT NULL, decision TEXT NOT NULL, PRIMARY KEY (run, stage, slot, rule)
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS projects (name TEXT PRIMARY KEY, builds INTEGER NOT NULL) STRICT;
+";
+
+/// The version of [`SCHEMA`], kept in the file: a newer one is refused and not damaged.
+const VERSION: i64 = 1;
+
+/// A run as the record lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRow {
+    /// Its id.
+    pub id: String,
+    /// Its pipeline.
+    pub pipeline: String,
+    /// When it was made.
+    pub started: Timestamp,
+    /// Its plan, as JSON.
+    pub plan: String,
+    /// What else it was started with, as JSON.
+    pub options: String,
+}
+
+/// The record of one state directory.
+pub struct Record {
+    connection: Connection,
+}
+
+impl Record {
+    /// Opens the record in a folder, and makes it when there is none.
+    ///
+    /// # Errors
+    /// A `System` fault when the file cannot be opened, is damaged, or was written by a newer version.
+    pub fn open(folder: &Path) -> Result<Self, Fault> {
+        std::fs::create_dir_all(folder).map_err(crate::fault::io(folder))?;
+        let file = folder.join("record.db");
+        let open = || -> rusqlite::Result<Self> {
+            let connection = Connection::open(&file)?;
+            connection.busy_timeout(BUSY)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            connection.pragma_update(None, "foreign_keys", true)?;
+            Ok(Self { connection })
+        };
+        let record = open().map_err(|error| broken(&file.display().to_string(), &error))?;
+        record.prepare(&file)?;
+        Ok(record)
+    }
+
+    fn prepare(&self, file: &Path) -> Result<(), Fault> {
+        let fault = |error| broken(&file.display().to_string(), &error);
+        let version: i64 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
+        match version {
+            VERSION => Ok(()),
+            0 => {
+                self.connection.execute_batch(SCHEMA).map_err(fault)?;
+                self.connection.pragma_update(None, "user_version", VERSION).map_err(fault)
+            }
+            newer => {
+                Err(Fault::system(format!("{}: written by a newer sluice (record version {newer})", file.display()))
+                    .hint("use that version, or another state directory"))
+            }
+        }
+    }
+
+    /// Enters a new run.
+    pub fn begin(&self, run: &RunRow) -> Result<(), Fault> {
+        self.connection
+            .execute(
+                "INSERT INTO runs (id, pipeline, started, plan, options) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![run.id, run.pipeline, run.started.to_string(), run.plan, run.options],
+            )
+            .map(|_| ())
+            .map_err(|error| broken(&format!("run {}", run.id), &error))
+    }
+
+    /// Adds events, all or none of them, durably.
+    pub fn append(&mut self, run: &str, events: &[Event]) -> Result<(), Fault> {
+        let mut add = || -> rusqlite::Result<()> {
+            let transaction = self.connection.transaction()?;
+            {
+                let mut statement =
+                    transaction.prepare("INSERT INTO events (run, sequence, event) VALUES (?1, ?2, ?3)")?;
+                for event in events {
+                    let text = serde_json::to_string(event).unwrap_or_default();
+                    statement.execute(params![run, event.sequence.cast_signed(), text])?;
+                }
+            }
+            transaction.commit()
+        };
+        add().map_err(|error| broken(&format!("run {run}"), &error))
+    }
+
+    /// The events of a run after that number, in order.
+    pub fn events(&self, run: &str, after: u64) -> Result<Vec<Event>, Fault> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut statement = self
+                .connection
+                .prepare("SELECT event FROM events WHERE run = ?1 AND sequence > ?2 ORDER BY sequence")?;
+            statement.query_map(params![run, after.cast_signed()], |row| row.get(0))?.collect()
+        };
+        let texts = read().map_err(|error| broken(&format!("run {run}"), &error))?;
+        texts
+            .iter()
+            .map(|text| serde_json::from_str(text))
+            .collect::<Result<_, _>>()
+            .map_err(|error| Fault::system(format!("run {run}: an event in the record cannot be read: {error}")))
+    }
+
+    /// The newest runs, newest first.
+    pub fn runs(&self, limit: usize) -> Result<Vec<RunRow>, Fault> {
+        self.rows(
+            "SELECT id, pipeline, started, plan, options FROM runs ORDER BY started DESC, id DESC LIMIT ?1",
+            &[&(i64::try_from(limit).unwrap_or(i64::MAX))],
+        )
+    }
+
+    /// The run whose id starts with that text; `None` is the newest run.
+    ///
+    /// # Errors
+    /// A `Configuration` fault when there is none, or more than one.
+    pub fn run(&self, prefix: Option<&str>) -> Result<RunRow, Fault> {
+        let Some(prefix) = prefix else {
+            let newest = self.runs(1)?.pop();
+            return newest.ok_or_else(|| Fault::configuration("there are no runs yet").hint("start one: `sluice run`"));
+        };
+        let sql = "SELECT id, pipeline, started, plan, options FROM runs WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2";
+        let mut found = self.rows(sql, &[&prefix])?;
+        match (found.pop(), found.pop()) {
+            (Some(run), None) => Ok(run),
+            (Some(_), Some(_)) => Err(Fault::configuration(format!("more than one run starts with {prefix}"))),
+            _ => Err(Fault::configuration(format!("no run {prefix}")).hint("`sluice runs` lists them")),
+        }
+    }
+
+    fn rows(&self, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<Vec<RunRow>, Fault> {
+        let read = || -> rusqlite::Result<Vec<RunRow>> {
+            let mut statement = self.connection.prepare(sql)?;
+            let rows = statement.query_map(params, |row| {
+                let started: String = row.get(2)?;
+                Ok(RunRow {
+                    id: row.get(0)?,
+                    pipeline: row.get(1)?,
+                    started: started.parse().unwrap_or_default(),
+                    plan: row.get(3)?,
+                    options: row.get(4)?,
+                })
+            })?;
+            rows.collect()
+        };
+        read().map_err(|error| broken("the record", &error))
+    }
+
+    /// Removes a run and its events.
+    pub fn forget(&self, run: &str) -> Result<(), Fault> {
+        let removed = self.connection.execute("DELETE FROM runs WHERE id = ?1", params![run]);
+        removed.map(|_| ()).map_err(|error| broken(&format!("run {run}"), &error))
+    }
+
+    /// The next build number of a project: 1, 2, 3, … for ever, also across processes.
+    pub fn next_build_number(&self, project: &str) -> Result<u64, Fault> {
+        let sql = "INSERT INTO projects (name, builds) VALUES (?1, 1)
+                   ON CONFLICT (name) DO UPDATE SET builds = builds + 1 RETURNING builds";
+        let number = self.connection.query_row(sql, params![project], |row| row.get::<_, i64>(0));
+        number.map(i64::cast_unsigned).map_err(|error| broken(&format!("project {project}"), &error))
+    }
+
+    /// Writes an answer to an approval down. The first answer stays.
+    ///
+    /// # Errors
+    /// A `Configuration` fault that names who answered before.
+    pub fn decide(&self, run: &str, stage: &str, slot: Slot, decision: &Decision) -> Result<(), Fault> {
+        let what = || format!("run {run}, stage {stage}");
+        if let Some(known) = self.decisions(run, stage, slot)?.into_iter().find(|known| known.rule == decision.rule) {
+            let answer = if known.approved { "approved" } else { "rejected" };
+            return Err(Fault::configuration(format!("{}: {} has {answer} it at {}", what(), known.by, known.at)));
+        }
+        let text = serde_json::to_string(decision).unwrap_or_default();
+        let rule = i64::try_from(decision.rule).unwrap_or(i64::MAX);
+        let sql = "INSERT INTO decisions (run, stage, slot, rule, decision) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let added = self.connection.execute(sql, params![run, stage, slot_text(slot), rule, text]);
+        added.map(|_| ()).map_err(|error| broken(&what(), &error))
+    }
+
+    /// The answers to the approvals of a gate.
+    pub fn decisions(&self, run: &str, stage: &str, slot: Slot) -> Result<Vec<Decision>, Fault> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let sql = "SELECT decision FROM decisions WHERE run = ?1 AND stage = ?2 AND slot = ?3 ORDER BY rule";
+            let mut statement = self.connection.prepare(sql)?;
+            statement.query_map(params![run, stage, slot_text(slot)], |row| row.get(0))?.collect()
+        };
+        let texts = read().map_err(|error| broken(&format!("run {run}"), &error))?;
+        Ok(texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
+    }
+
+    /// Whether the record itself is sound; its own words when it is not.
+    pub fn check(&self) -> Option<String> {
+        let said: Option<String> =
+            self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).optional().ok().flatten();
+        said.filter(|said| said != "ok")
+    }
+}
+
+fn slot_text(slot: Slot) -> &'static str {
+    match slot {
+        Slot::BeforeEntry => "before-entry",
+        Slot::OnSuccess => "on-success",
+    }
+}
+
+fn broken(what: &str, error: &rusqlite::Error) -> Fault {
+    let fault = Fault::system(format!("{what}: the record cannot be used: {error}"));
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => fault.hint("free some disk space, or move the state directory"),
+        Some(rusqlite::ErrorCode::DatabaseBusy) => fault.hint("another process holds it; try again"),
+        Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly) => {
+            fault.hint("check who owns the state directory, or choose another with --state-dir")
+        }
+        _ => fault,
+    }
+}

@@ -96,7 +96,7 @@ impl DockerEngine {
 }
 
 /// Connects. Over a socket every call is a connection of its own, so an engine that comes back is simply there again.
-fn connect(host: &str) -> Result<Docker, Fault> {
+pub(crate) fn connect(host: &str) -> Result<Docker, Fault> {
     let connected = match host.split_once("://") {
         Some(("unix", path)) => Docker::connect_with_unix(path, CALL_SECONDS, API_DEFAULT_VERSION),
         Some(("tcp" | "http", _)) => Docker::connect_with_http(host, CALL_SECONDS, API_DEFAULT_VERSION),

@@ -1,0 +1,95 @@
+//! `sluice logs`: the log of a run, whole or as it grows.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Context, Exit, runs};
+use crate::fault::{Fault, io};
+use crate::state::RunState;
+use crate::store::{Record, RunFolders};
+
+/// How often a growing log is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  sluice logs\n  sluice logs 0199a1 -f --action test")]
+pub(super) struct Args {
+    /// The run's id, or its beginning [default: the newest run]
+    run: Option<String>,
+    /// Go on until the run is over
+    #[arg(short, long)]
+    follow: bool,
+    /// Of that action alone
+    #[arg(long)]
+    action: Option<String>,
+}
+
+pub(super) fn logs(context: &Context, args: &Args) -> Result<Exit, Fault> {
+    let (folders, record) = context.record()?;
+    let run = record.run(args.run.as_deref())?;
+    let folders = folders.run(&run.id);
+    let mut printed = Printed { files: Vec::new(), titled: None };
+    loop {
+        let over = runs::is_over(&record, &run.id)?.is_some();
+        let actions = actions(&record, &run.id, args)?;
+        if printed.print_new(&folders, &actions)?.is_none() || over || !args.follow {
+            return Ok(Exit::Succeeded);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn actions(record: &Record, run: &str, args: &Args) -> Result<Vec<String>, Fault> {
+    let state = RunState::of(&record.events(run, 0)?);
+    let names: Vec<String> = state.actions.iter().map(|action| action.name.clone()).collect();
+    match &args.action {
+        None => Ok(names),
+        Some(action) if names.contains(action) => Ok(vec![action.clone()]),
+        Some(_) if args.follow && state.span.outcome.is_none() => Ok(Vec::new()),
+        Some(action) => Err(Fault::configuration(format!("run {run} has no action {action}"))
+            .hint(format!("actions: {}", names.join(", ")))),
+    }
+}
+
+/// What was printed of each action's log.
+struct Printed {
+    files: Vec<(String, PathBuf, u64)>,
+    titled: Option<String>,
+}
+
+impl Printed {
+    /// Prints what is new. `None`: nobody reads any longer.
+    fn print_new(&mut self, folders: &RunFolders, actions: &[String]) -> Result<Option<()>, Fault> {
+        for action in actions {
+            if self.files.iter().all(|(known, ..)| known != action) {
+                self.files.push((action.clone(), folders.log(action), 0));
+            }
+        }
+        let several = self.files.len() > 1;
+        let Self { files, titled } = self;
+        for (action, path, position) in files {
+            let Ok(mut file) = File::open(&*path) else { continue };
+            let length = file.metadata().map_err(io(path))?.len();
+            // A log that was begun anew, by a process that adopted the build, is printed anew.
+            *position = if length < *position { 0 } else { *position };
+            if length == *position {
+                continue;
+            }
+            file.seek(SeekFrom::Start(*position)).map_err(io(path))?;
+            let mut out = std::io::stdout().lock();
+            if several && titled.as_ref() != Some(action) {
+                if writeln!(out, "==> {action} <==").is_err() {
+                    return Ok(None);
+                }
+                *titled = Some(action.clone());
+            }
+            match std::io::copy(&mut file.take(length - *position), &mut out).and_then(|_| out.flush()) {
+                Ok(()) => *position = length,
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(Some(()))
+    }
+}

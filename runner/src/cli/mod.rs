@@ -1,0 +1,182 @@
+//! The command line: one file a subcommand.
+
+mod completions;
+mod decide;
+mod doctor;
+mod logs;
+mod out;
+mod plan;
+mod plan_files;
+mod run;
+mod runs;
+mod schema;
+mod show;
+mod validate;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::event::Outcome;
+use crate::fault::{Fault, FaultKind};
+use crate::settings::Environment;
+use crate::store::{Record, StateFolders};
+
+/// How a command ended, as the process tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Succeeded = 0,
+    /// The build or the deployment failed.
+    Failed = 1,
+    /// The spec or the usage is wrong.
+    Usage = 2,
+    /// Our side or the infrastructure failed.
+    Broken = 3,
+    /// Stopped by the user.
+    Stopped = 130,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sluice run                              run pipeline.yml or buildspec.yml of this folder
+  sluice run --source codecommit://billing --ref main
+  sluice run --image rust:1.95 buildspec.yml
+  sluice approve 0199 Production --comment 'looks good'
+  sluice logs -f                          follow the newest run
+
+Exit codes: 0 succeeded, 1 the build or deployment failed, 2 the spec or the usage is wrong,
+3 our side or the infrastructure failed, 130 stopped by the user.";
+
+/// Runs build and deployment pipelines on machines that you own.
+#[derive(Parser)]
+#[command(name = "sluice", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    /// Where runs, logs, mirrors and caches are kept [default: $SLUICE_STATE_DIR, or sluice under the state home]
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a pipeline or a buildspec, here and now
+    Run(Box<run::Args>),
+    /// Check spec files and tell everything that is wrong with them
+    Validate(validate::Args),
+    /// Show what would happen, without doing it
+    Plan(plan::Args),
+    /// Print the JSON Schema of a spec format, for editors
+    Schema(schema::Args),
+    /// List runs, newest first
+    Runs(runs::Args),
+    /// Print the log of a run
+    Logs(logs::Args),
+    /// Show what a run did
+    Show(show::Args),
+    /// Say yes to an approval that a run waits for
+    Approve(decide::Args),
+    /// Say no to an approval that a run waits for
+    Reject(decide::Args),
+    /// Check this machine and say what is missing
+    Doctor(doctor::Args),
+    /// Print shell completions
+    Completions(completions::Args),
+    /// Print the manual page
+    Man,
+}
+
+/// What every subcommand may use.
+struct Context {
+    environment: Environment,
+    state_dir: Option<PathBuf>,
+}
+
+impl Context {
+    fn folders(&self) -> Result<StateFolders, Fault> {
+        Ok(StateFolders::new(self.environment.state_directory(self.state_dir.clone())?))
+    }
+
+    fn record(&self) -> Result<(StateFolders, Record), Fault> {
+        let folders = self.folders()?;
+        let record = Record::open(folders.root())?;
+        Ok((folders, record))
+    }
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Succeeded };
+            let _ = error.print();
+            return code(exit);
+        }
+    };
+    operator_log();
+    let context = Context { environment: Environment::of_process(), state_dir: cli.state_dir };
+    let exit = dispatch(&context, cli.command).unwrap_or_else(|fault| {
+        out::fault(&fault);
+        exit_of_fault(&fault)
+    });
+    code(exit)
+}
+
+fn dispatch(context: &Context, command: Command) -> Result<Exit, Fault> {
+    match command {
+        Command::Run(args) => run::run(context, *args),
+        Command::Validate(args) => validate::validate(&args),
+        Command::Plan(args) => plan::plan(context, &args),
+        Command::Schema(args) => schema::schema(&args),
+        Command::Runs(args) => runs::runs(context, &args),
+        Command::Logs(args) => logs::logs(context, &args),
+        Command::Show(args) => show::show(context, &args),
+        Command::Approve(args) => decide::decide(context, args, true),
+        Command::Reject(args) => decide::decide(context, args, false),
+        Command::Doctor(args) => doctor::doctor(context, &args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man => completions::man(),
+    }
+}
+
+fn code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit as u8)
+}
+
+/// What a user must mend is usage; the rest is ours.
+fn exit_of_fault(fault: &Fault) -> Exit {
+    match fault.kind {
+        FaultKind::Configuration => Exit::Usage,
+        FaultKind::Stopped => Exit::Stopped,
+        FaultKind::Permission | FaultKind::Revision | FaultKind::System => Exit::Broken,
+    }
+}
+
+fn exit_of(outcome: &Outcome) -> Exit {
+    match outcome {
+        Outcome::Succeeded => Exit::Succeeded,
+        Outcome::Failed { .. } | Outcome::TimedOut { .. } | Outcome::Skipped { .. } => Exit::Failed,
+        Outcome::Stopped { .. } => Exit::Stopped,
+        Outcome::Faulted { .. } => Exit::Broken,
+    }
+}
+
+/// `SLUICE_LOG=debug` shows what the program itself does, on standard error.
+fn operator_log() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::builder().with_env_var("SLUICE_LOG").from_env_lossy();
+    let written = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = written.with_ansi(std::io::stderr().is_terminal()).try_init();
+}
+
+/// A runtime for the subcommands that need one.
+fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::system(format!("the runtime cannot start: {error}")))
+}

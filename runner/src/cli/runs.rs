@@ -1,0 +1,76 @@
+//! `sluice runs`: the newest runs.
+
+use comfy_table::{Table, presets};
+
+use super::{Context, Exit, out};
+use crate::event::Outcome;
+use crate::fault::Fault;
+use crate::report::text::duration;
+use crate::state::RunState;
+use crate::store::{Record, RunRow};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// How many
+    #[arg(short = 'n', long, default_value_t = 20)]
+    limit: usize,
+    /// `json`: one object a line
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum Format {
+    #[default]
+    Human,
+    Json,
+}
+
+pub(super) fn runs(context: &Context, args: &Args) -> Result<Exit, Fault> {
+    let (_, record) = context.record()?;
+    let rows = record.runs(args.limit)?;
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["RUN", "PIPELINE", "COMMIT", "STARTED", "TIME", "STATUS"]);
+    for row in &rows {
+        let state = RunState::of(&record.events(&row.id, 0)?);
+        match args.format {
+            Format::Json => out::say(&serde_json::to_string(&state).unwrap_or_default()),
+            Format::Human => {
+                table.add_row(columns(row, &state));
+            }
+        }
+    }
+    if matches!(args.format, Format::Human) {
+        out::say(&table.trim_fmt());
+    }
+    Ok(Exit::Succeeded)
+}
+
+fn columns(row: &RunRow, state: &RunState) -> [String; 6] {
+    let commit = state.revision.as_ref().and_then(|revision| revision.commit.clone()).unwrap_or_default();
+    [
+        row.id.clone(),
+        row.pipeline.clone(),
+        commit.chars().take(7).collect(),
+        row.started.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        state.span.duration().map(duration).unwrap_or_default(),
+        status(state),
+    ]
+}
+
+/// In a word: how it ended, what it waits for, or that it goes on.
+fn status(state: &RunState) -> String {
+    if let Some(outcome) = &state.span.outcome {
+        return outcome.word().to_owned();
+    }
+    let waiting = state.stages.iter().find(|stage| stage.gates.values().any(|gate| !gate.waiting.is_empty()));
+    match waiting {
+        Some(stage) => format!("WAITING at {}", stage.name),
+        None => "IN_PROGRESS".to_owned(),
+    }
+}
+
+/// Whether the run has ended in the record.
+pub(super) fn is_over(record: &Record, run: &str) -> Result<Option<Outcome>, Fault> {
+    Ok(RunState::of(&record.events(run, 0)?).span.outcome)
+}

@@ -1,0 +1,44 @@
+//! An action: told when it starts and when it ends, whatever comes in between.
+
+use pipeline_spec::plan::{Action, Work};
+
+use super::Run;
+use crate::event::{ActionKind, Outcome, What};
+
+impl Run {
+    /// Carries an action out. One that is over already is not repeated.
+    pub(super) async fn action(&self, stage: &str, action: &Action) -> Outcome {
+        let known = self.recorder.with(|state| state.action(&action.name).map(|known| known.span.outcome.clone()));
+        match known {
+            Some(Some(outcome)) => return outcome,
+            Some(None) => {}
+            None => self.recorder.tell(What::ActionStarted {
+                stage: stage.to_owned(),
+                action: action.name.clone(),
+                kind: kind(&action.work),
+            }),
+        }
+        let worked = match (self.stop_fault(), &action.work) {
+            (Err(stopped), _) => Err(stopped),
+            (Ok(()), Work::Build(build)) => self.build(&action.name, build).await,
+            (Ok(()), Work::Image(image)) => self.image(&action.name, image).await,
+            (Ok(()), Work::Deploy(deploy)) => self.deploy(&action.name, deploy).await,
+        };
+        let outcome = worked.unwrap_or_else(Outcome::from);
+        self.recorder.tell(What::ActionFinished { action: action.name.clone(), outcome: outcome.clone() });
+        outcome
+    }
+
+    /// Tells something that a person should know.
+    pub(super) fn notice(&self, action: &str, warning: bool, text: impl Into<String>) {
+        self.recorder.tell(What::Notice { action: Some(action.to_owned()), warning, text: text.into() });
+    }
+}
+
+fn kind(work: &Work) -> ActionKind {
+    match work {
+        Work::Build(_) => ActionKind::Build,
+        Work::Image(_) => ActionKind::Image,
+        Work::Deploy(_) => ActionKind::Deploy,
+    }
+}

@@ -1,0 +1,295 @@
+//! A build action: everything made ready at the same time, one sandbox started and watched, its results collected.
+
+use std::time::Duration;
+
+use pipeline_spec::plan::{Build, EnvironmentVariable, ValueSource};
+
+use super::Run;
+use super::environment::{Facts, source_directory, variables};
+use super::program::program;
+use super::watch::Watched;
+use crate::cache::{CacheKey, Lease, Trust, directories};
+use crate::cancel::Reason;
+use crate::clock;
+use crate::engine::{Ending, Mount, SandboxKey, SandboxSpec, ServiceSpec};
+use crate::event::{Outcome, What};
+use crate::fault::{Fault, FaultKind};
+use crate::secret::{SecretName, SecretText};
+use crate::source::Revision;
+use crate::state::BuildState;
+use crate::store::new_build_id;
+
+/// Variables of a build, plain and secret.
+type Environment = (Vec<(String, String)>, Vec<(String, SecretText)>);
+
+impl Run {
+    /// Runs a build, or goes on with one that an earlier process started.
+    pub(super) async fn build(&self, action: &str, build: &Build) -> Result<Outcome, Fault> {
+        let queued = Duration::from_secs(build.timeouts.queued_seconds);
+        let slot = tokio::select! {
+            slot = tokio::time::timeout(queued, self.slots.acquire()) => slot,
+            reason = self.cancel.requested() => return Ok(Self::stopped(reason)),
+        };
+        let Ok(_slot) = slot else {
+            let message = format!("waited longer than {} seconds for a free slot", queued.as_secs());
+            return Ok(Outcome::TimedOut { message });
+        };
+        let key = SandboxKey { run: self.id.clone(), name: sandbox_name(action) };
+        let result = self.in_sandbox(action, build, &key).await;
+        let cleaned = self.ports.sandboxes.destroy(&key.run, Some(&key.name)).await;
+        if let Err(fault) = cleaned {
+            self.notice(action, true, format!("the build's container may be left in the engine: {fault}"));
+        }
+        result
+    }
+
+    async fn in_sandbox(&self, action: &str, build: &Build, key: &SandboxKey) -> Result<Outcome, Fault> {
+        let earlier = self.recorder.with(|state| state.action(action).and_then(|known| known.build.clone()));
+        if let Some(earlier) = earlier {
+            // Whoever follows a build must know its secrets, to mask them.
+            self.environment(action, build, &earlier, 0).await?;
+            let _cache = self.lease(action, build, &earlier)?;
+            self.recorder.tell(What::BuildAdopted { action: action.to_owned() });
+            let watched = self.watch(action, build, key).await?;
+            if watched.ending != Some(Ending::Absent) {
+                return self.finish(action, build, key, watched).await;
+            }
+            return self.fresh(action, build, key, Some(earlier)).await;
+        }
+        self.fresh(action, build, key, None).await
+    }
+
+    /// Starts the sandbox and watches it.
+    async fn fresh(
+        &self,
+        action: &str,
+        build: &Build,
+        key: &SandboxKey,
+        earlier: Option<BuildState>,
+    ) -> Result<Outcome, Fault> {
+        let state = match earlier {
+            Some(state) => state,
+            None => self.name_build(action, build).await?,
+        };
+        let cache = self.lease(action, build, &state)?;
+        let spec = self.download(action, build, key, &state, cache.as_ref()).await;
+        let phase = "DOWNLOAD_SOURCE";
+        self.own_phase(action, phase, spec.as_ref().err());
+        let spec = spec?;
+        self.tell_phase(action, "PROVISIONING");
+        let progress = self.recorder.progress(Some(action));
+        let started = self.ports.engine.start(&spec, &progress, &self.cancel).await;
+        self.own_phase(action, "PROVISIONING", started.as_ref().err());
+        started?;
+        let watched = self.watch(action, build, key).await?;
+        self.finish(action, build, key, watched).await
+    }
+
+    /// Gives the build its id and number, and says that it begins.
+    async fn name_build(&self, action: &str, build: &Build) -> Result<BuildState, Fault> {
+        let image = match (self.render_option(build.image.as_ref())?, &self.options.image) {
+            (Some(image), _) => image,
+            (None, Some(image)) => image.clone(),
+            (None, None) => {
+                return Err(Fault::configuration("no build image is named")
+                    .hint("name one: `--image IMAGE`, SLUICE_IMAGE, or `image:` in pipeline.yml"));
+            }
+        };
+        self.source().await?;
+        let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_default();
+        let uuid = new_build_id().to_string();
+        let state = BuildState {
+            id: format!("{}:{uuid}", build.project),
+            number: self.recorder.record(|record| record.next_build_number(&build.project))?,
+            source_directory: source_directory(&uuid, &revision),
+            image,
+            phases: Vec::new(),
+        };
+        self.recorder.commit(What::BuildStarted {
+            action: action.to_owned(),
+            build: state.id.clone(),
+            number: state.number,
+            image: state.image.clone(),
+            source_directory: state.source_directory.clone(),
+        })?;
+        self.tell_phase(action, "DOWNLOAD_SOURCE");
+        Ok(state)
+    }
+
+    /// Source, secrets and caches, all at the same time.
+    async fn download(
+        &self,
+        action: &str,
+        build: &Build,
+        key: &SandboxKey,
+        state: &BuildState,
+        cache: Option<&Lease>,
+    ) -> Result<SandboxSpec, Fault> {
+        let start = clock::now().as_millisecond();
+        let (workspace, environment) =
+            tokio::join!(self.workspace(action), self.environment(action, build, state, start));
+        let (workspace, (environment, secrets)) = (workspace?, environment?);
+        let mut mounts = vec![Mount { host: workspace, container: state.source_directory.clone(), read_only: false }];
+        let cached = cache.map(Lease::directories).unwrap_or_default().iter();
+        mounts.extend(cached.map(|directory| Mount {
+            host: directory.host.clone(),
+            container: directory.container.clone(),
+            read_only: false,
+        }));
+        let records = self.folders.build(action).join("records");
+        std::fs::create_dir_all(&records).map_err(crate::fault::io(&records))?;
+        Ok(SandboxSpec {
+            key: key.clone(),
+            image: state.image.clone(),
+            program: program(build, &state.source_directory),
+            environment,
+            secrets,
+            mounts,
+            records,
+            services: self.services(build)?,
+            limits: build.limits.clone(),
+            owner: self.owner,
+        })
+    }
+
+    /// The build's own copy of its cached directories, until the lease is dropped.
+    fn lease(&self, action: &str, build: &Build, state: &BuildState) -> Result<Option<Lease>, Fault> {
+        let Some(cache) = &build.cache else { return Ok(None) };
+        let kept = directories(&cache.paths, &state.source_directory);
+        for text in &kept.notices {
+            self.notice(action, true, text);
+        }
+        let key = CacheKey { project: build.project.clone(), trust: Trust::Trusted, paths: cache.paths.clone() };
+        self.ports.caches.lease(&key, &kept, &state.id).map(Some)
+    }
+
+    fn services(&self, build: &Build) -> Result<Vec<ServiceSpec>, Fault> {
+        build
+            .services
+            .iter()
+            .map(|service| {
+                Ok(ServiceSpec {
+                    name: service.name.clone(),
+                    image: self.render(&service.image)?,
+                    environment: self.render_all(&service.environment)?.into_iter().collect(),
+                    command: service.command.clone(),
+                    readiness: service.readiness.clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// CodeBuild's variables, then the plan's in rising precedence. Secret values are masked from here on.
+    async fn environment(
+        &self,
+        action: &str,
+        build: &Build,
+        state: &BuildState,
+        start: i64,
+    ) -> Result<Environment, Fault> {
+        let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_else(Revision::default);
+        let mut plain = variables(&Facts {
+            uuid: state.id.rsplit(':').next().unwrap_or_default(),
+            project: &build.project,
+            number: state.number,
+            image: &state.image,
+            source_directory: &state.source_directory,
+            initiator: &self.options.user,
+            region: self.options.region.as_deref(),
+            account: self.options.account.as_deref(),
+            start,
+            revision: &revision,
+        });
+        let mut names = Vec::new();
+        for EnvironmentVariable { name, value } in winners(&build.environment) {
+            match value {
+                ValueSource::Plain(template) => {
+                    plain.retain(|(known, _)| known != name);
+                    plain.push((name.clone(), self.render(template)?));
+                }
+                ValueSource::ParameterStore(parameter) => {
+                    names.push((name.clone(), SecretName::Parameter(parameter.clone())));
+                }
+                ValueSource::SecretsManager(reference) => {
+                    names.push((name.clone(), SecretName::Secret(reference.clone())));
+                }
+            }
+        }
+        let (variables, names): (Vec<_>, Vec<_>) = names.into_iter().unzip();
+        if names.is_empty() {
+            return Ok((plain, Vec::new()));
+        }
+        self.recorder.progress(Some(action)).doing("reading secrets");
+        let values = self.ports.secrets.values(&names).await?;
+        self.mask(&variables, &values)?;
+        Ok((plain, variables.into_iter().zip(values).collect()))
+    }
+
+    /// Masks values from here on, and passes on what the user should know about them.
+    pub(super) fn mask(&self, names: &[String], values: &[SecretText]) -> Result<(), Fault> {
+        let named: Vec<_> = names.iter().cloned().zip(values.iter().cloned()).collect();
+        for text in self.recorder.mask(&named)? {
+            self.recorder.tell(What::Notice { action: None, warning: true, text });
+        }
+        Ok(())
+    }
+
+    /// What the end of a sandbox means for the build.
+    async fn finish(&self, action: &str, build: &Build, key: &SandboxKey, watched: Watched) -> Result<Outcome, Fault> {
+        if let Some((reason, message)) = &watched.stopped {
+            let message = message.clone();
+            return Ok(match reason {
+                Reason::TimedOut => Outcome::TimedOut { message },
+                _ => Outcome::Stopped { message },
+            });
+        }
+        match &watched.ending {
+            Some(Ending::Completed) => self.collect(action, build, key, watched).await,
+            Some(Ending::Died { out_of_memory: true, .. }) => {
+                let limit = build.limits.memory_bytes.map_or_else(String::new, |bytes| format!(" of {bytes} bytes"));
+                Ok(Outcome::failed(format!("the build used more than its memory{limit} and was killed")))
+            }
+            Some(Ending::Died { status, reason, .. }) => Err(Fault::system(format!(
+                "the build's container died before the build was over (status {status}{}{reason})",
+                if reason.is_empty() { "" } else { ", " }
+            ))
+            .hint("the engine stopped it, or somebody else did; nothing is run twice by itself: start the run again")),
+            Some(Ending::Absent) | None => Err(Fault::system("the build's container is gone, and so are its records")),
+        }
+    }
+
+    /// Tells the start of a phase that has no commands of the user's.
+    pub(super) fn tell_phase(&self, action: &str, phase: &str) {
+        let (action, phase) = (action.to_owned(), phase.to_owned());
+        self.recorder.tell(What::PhaseStarted { action, phase, attempt: 1, commands: 0 });
+    }
+
+    /// Tells the end of a phase that has no commands of the user's.
+    pub(super) fn own_phase(&self, action: &str, phase: &str, fault: Option<&Fault>) {
+        let outcome = fault.map_or(Outcome::Succeeded, |fault| match fault.kind {
+            FaultKind::Stopped => Outcome::from(fault.clone()),
+            _ => Outcome::failed(fault.message.clone()),
+        });
+        self.recorder.tell(What::PhaseFinished { action: action.to_owned(), phase: phase.to_owned(), outcome });
+    }
+}
+
+/// Of several variables of one name the last one, in the order of the names' first appearance.
+fn winners(all: &[EnvironmentVariable]) -> Vec<&EnvironmentVariable> {
+    let mut winners: Vec<&EnvironmentVariable> = Vec::new();
+    for variable in all {
+        match winners.iter_mut().find(|known| known.name == variable.name) {
+            Some(known) => *known = variable,
+            None => winners.push(variable),
+        }
+    }
+    winners
+}
+
+/// `[a-z0-9-]`, at most 40 characters, and different for different actions.
+fn sandbox_name(action: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let plain: String =
+        action.to_ascii_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(31).collect();
+    if plain == action { plain } else { format!("{plain}-{}", &hex::encode(Sha256::digest(action))[..8]) }
+}

@@ -1,0 +1,106 @@
+//! The source as actions see it: one revision for the whole run, and a copy for each build that may change it.
+
+use std::path::{Path, PathBuf};
+
+use pipeline_spec::plan::{Action, Source, Work};
+
+use super::Run;
+use crate::event::{Outcome, What};
+use crate::fault::Fault;
+use crate::progress::Progress;
+use crate::source::Revision;
+
+/// Whether an action reads the source.
+pub(super) fn needs_source(action: &Action) -> bool {
+    matches!(action.work, Work::Build(_) | Work::Image(_))
+}
+
+impl Run {
+    /// The folder with the run's revision, fetched once.
+    pub(super) async fn source(&self) -> Result<&PathBuf, Fault> {
+        self.fetched.get_or_try_init(|| self.fetch_source()).await
+    }
+
+    async fn fetch_source(&self) -> Result<PathBuf, Fault> {
+        let into = self.folders.source();
+        let known = self.recorder.with(|state| {
+            let there = state.source.outcome.as_ref().is_some_and(Outcome::succeeded);
+            there.then(|| state.revision.clone()).flatten()
+        });
+        if known.is_some() && into.is_dir() {
+            return Ok(into);
+        }
+        self.recorder.tell(What::SourceStarted { from: self.source_text() });
+        if let Some(prefetched) = self.take_prefetched() {
+            tokio::fs::rename(&prefetched.folder, &into).await.map_err(crate::fault::io(&into))?;
+            let revision = Some(prefetched.revision);
+            self.recorder.tell(What::SourceFinished { outcome: Outcome::Succeeded, revision });
+            return Ok(into);
+        }
+        let source = known.map_or_else(|| self.plan.source.clone(), |revision| pinned(&self.plan.source, &revision));
+        let fetched = self.fetch(&source, &into, &self.recorder.progress(None)).await;
+        let (outcome, revision) = match &fetched {
+            Ok(revision) => (Outcome::Succeeded, Some(revision.clone())),
+            Err(fault) => (Outcome::from(fault.clone()), None),
+        };
+        self.recorder.tell(What::SourceFinished { outcome, revision });
+        fetched.map(|_| into)
+    }
+
+    async fn fetch(&self, source: &Source, into: &Path, progress: &Progress) -> Result<Revision, Fault> {
+        if into.exists() {
+            tokio::fs::remove_dir_all(into).await.map_err(crate::fault::io(into))?;
+        }
+        self.ports.sources.fetch(source, into, progress, &self.cancel).await
+    }
+
+    /// A folder with the revision that one build may write to.
+    pub(super) async fn workspace(&self, action: &str) -> Result<PathBuf, Fault> {
+        let source = self.source().await?;
+        if self.readers_of_source() == 1 {
+            return Ok(source.clone());
+        }
+        let into = self.own_workspace(action);
+        let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_default();
+        let copy = match &self.plan.source {
+            Source::Folder { .. } => Source::Folder { path: source.display().to_string() },
+            git @ Source::Git { .. } => pinned(git, &revision),
+        };
+        self.fetch(&copy, &into, &self.recorder.progress(Some(action))).await?;
+        Ok(into)
+    }
+
+    /// Where [`Run::workspace`] has put it, without fetching.
+    pub(super) fn workspace_path(&self, action: &str) -> PathBuf {
+        if self.readers_of_source() == 1 { self.folders.source() } else { self.own_workspace(action) }
+    }
+
+    fn own_workspace(&self, action: &str) -> PathBuf {
+        self.folders.build(action).join("source")
+    }
+
+    fn readers_of_source(&self) -> usize {
+        self.plan.stages.iter().flat_map(|stage| &stage.actions).filter(|action| needs_source(action)).count()
+    }
+
+    /// Removes the source and the builds' folders; logs and artifacts stay.
+    pub(super) fn drop_workspaces(&self) {
+        for folder in [self.folders.source(), self.folders.root().join("builds")] {
+            match std::fs::remove_dir_all(&folder) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => tracing::warn!(folder = %folder.display(), %error, "a workspace could not be removed"),
+            }
+        }
+    }
+}
+
+/// The same source at exactly that commit.
+fn pinned(source: &Source, revision: &Revision) -> Source {
+    match (source, &revision.commit) {
+        (Source::Git { url, depth, submodules, .. }, Some(commit)) => {
+            Source::Git { url: url.clone(), reference: Some(commit.clone()), depth: *depth, submodules: *submodules }
+        }
+        (source, _) => source.clone(),
+    }
+}

@@ -1,0 +1,92 @@
+//! Approvals on the terminal: whoever watches the run is asked, and may also answer from another process.
+
+use std::collections::VecDeque;
+use std::io::BufRead;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::event::{Event, Slot, What};
+use crate::fault::Fault;
+use crate::state::RunState;
+
+/// An answer to one approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The stage.
+    pub stage: String,
+    /// Its gate.
+    pub slot: Slot,
+    /// The rule in it.
+    pub rule: usize,
+    /// Yes or no.
+    pub approved: bool,
+    /// What was written after it.
+    pub comment: Option<String>,
+}
+
+/// Where answers go.
+pub type Take = Box<dyn Fn(Answer) -> Result<(), Fault> + Send>;
+
+/// Asks one question after the other.
+pub struct Ask {
+    open: Arc<Mutex<VecDeque<(String, Slot, usize)>>>,
+    take: Option<Take>,
+}
+
+impl Ask {
+    /// Gives answers to `take`; `None` asks nobody.
+    #[must_use]
+    pub fn new(take: Option<Take>) -> Self {
+        Self { open: Arc::default(), take }
+    }
+
+    /// The lines of the question that the event poses. The first one starts to listen to standard input.
+    pub fn ask(&mut self, event: &Event, state: &RunState) -> Vec<String> {
+        let What::GateWaiting { stage, slot, rule, until: _, why } = &event.what else { return Vec::new() };
+        if !why.starts_with("waits for") && !why.contains("approv") {
+            return Vec::new();
+        }
+        let command = format!("  answer from anywhere: sluice approve {} {stage}", state.run);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).push_back((stage.clone(), *slot, *rule));
+        if let Some(take) = self.take.take() {
+            let open = Arc::clone(&self.open);
+            std::thread::spawn(move || listen(&open, &take));
+        }
+        vec![command, "  or here: yes or no, and why: ".to_owned()]
+    }
+}
+
+fn listen(open: &Mutex<VecDeque<(String, Slot, usize)>>, take: &Take) {
+    for line in std::io::stdin().lock().lines() {
+        let Ok(line) = line else { return };
+        let Some((approved, comment)) = answer(&line) else { continue };
+        let question = open.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some((stage, slot, rule)) = question else { continue };
+        if let Err(fault) = take(Answer { stage, slot, rule, approved, comment }) {
+            tracing::warn!(%fault, "the answer was not taken");
+        }
+    }
+}
+
+/// `yes it is fine` is a yes and its comment. Anything that is neither yes nor no is no answer.
+fn answer(line: &str) -> Option<(bool, Option<String>)> {
+    let (word, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
+    let approved = match word.to_lowercase().as_str() {
+        "y" | "yes" | "approve" => true,
+        "n" | "no" | "reject" => false,
+        _ => return None,
+    };
+    Some((approved, (!rest.trim().is_empty()).then(|| rest.trim().to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::answer;
+
+    #[test]
+    fn an_answer_is_yes_or_no_and_what_follows_is_the_comment() {
+        assert_eq!(answer("yes"), Some((true, None)));
+        assert_eq!(answer(" N not today "), Some((false, Some("not today".to_owned()))));
+        assert_eq!(answer("what?"), None);
+        assert_eq!(answer(""), None);
+    }
+}

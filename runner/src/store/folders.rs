@@ -1,0 +1,123 @@
+//! Where things are on this machine.
+//!
+//! ```text
+//! STATE/record.db          the record
+//! STATE/runs/RUN/          one run: lock, source/, logs/, artifacts/, builds/
+//! STATE/mirrors/ caches/ images/
+//! ```
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use fs4::FileExt;
+
+use crate::fault::{Fault, io};
+
+/// A state directory.
+#[derive(Clone, Debug)]
+pub struct StateFolders {
+    root: PathBuf,
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug)]
+pub struct RunFolders {
+    root: PathBuf,
+}
+
+/// The right to go on with a run; given up when dropped or when the process dies.
+#[derive(Debug)]
+pub struct Ownership {
+    _lock: File,
+}
+
+impl StateFolders {
+    /// The state directory at that path. It must be absolute: the engine sees parts of it.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// The state directory itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Bare mirrors of Git repositories.
+    #[must_use]
+    pub fn mirrors(&self) -> PathBuf {
+        self.root.join("mirrors")
+    }
+
+    /// Cached paths of builds.
+    #[must_use]
+    pub fn caches(&self) -> PathBuf {
+        self.root.join("caches")
+    }
+
+    /// What is known of pushed images.
+    #[must_use]
+    pub fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
+    /// The folder of a run.
+    #[must_use]
+    pub fn run(&self, id: &str) -> RunFolders {
+        RunFolders { root: self.root.join("runs").join(id) }
+    }
+}
+
+impl RunFolders {
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The revision as it was fetched.
+    #[must_use]
+    pub fn source(&self) -> PathBuf {
+        self.root.join("source")
+    }
+
+    /// The log of an action.
+    #[must_use]
+    pub fn log(&self, action: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{action}.log"))
+    }
+
+    /// The artifacts of an action, and the files that it hands on.
+    #[must_use]
+    pub fn artifacts(&self, action: &str) -> PathBuf {
+        self.root.join("artifacts").join(action)
+    }
+
+    /// What the build of an action needs while it runs.
+    #[must_use]
+    pub fn build(&self, action: &str) -> PathBuf {
+        self.root.join("builds").join(action)
+    }
+
+    /// Makes the folder, for this user only: it holds the user's source and output.
+    pub fn create(&self) -> Result<(), Fault> {
+        use std::os::unix::fs::DirBuilderExt;
+        for folder in [self.root.clone(), self.root.join("logs")] {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(io(&folder))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the run. `None`: another process has it.
+    pub fn own(&self) -> Result<Option<Ownership>, Fault> {
+        self.create()?;
+        let path = self.root.join("lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
+        match FileExt::try_lock(&lock) {
+            Ok(()) => Ok(Some(Ownership { _lock: lock })),
+            Err(fs4::TryLockError::WouldBlock) => Ok(None),
+            Err(fs4::TryLockError::Error(error)) => Err(io(&path)(error)),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! New names. A run's id sorts by time and is short enough to type.
+
+use uuid::Uuid;
+
+/// The id of a new run: twelve letters and digits from its time, and eight by chance.
+#[must_use]
+pub fn new_run_id() -> String {
+    let text = Uuid::now_v7().simple().to_string();
+    format!("{}-{}", &text[..12], &text[24..])
+}
+
+/// The UUID of a new build.
+#[must_use]
+pub fn new_build_id() -> Uuid {
+    Uuid::new_v4()
+}

@@ -1,0 +1,185 @@
+//! The only file that names adapters: it takes the settings apart and puts a run together.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pipeline_spec::plan::Plan;
+use tokio::sync::OnceCell;
+
+use crate::aws::Aws;
+use crate::cache::LocalCache;
+use crate::cancel::Cancel;
+use crate::clock;
+use crate::deploy::ecs::{EcsConfig, EcsDeployer};
+use crate::engine::docker::{DockerConfig, DockerEngine, RegistryLogin, RegistryLogins};
+use crate::fault::{Fault, io};
+use crate::gate::Decision;
+use crate::identity;
+use crate::image::{EngineAddress, ImageBuilder, ImageOrder, ImageOutcome, Images};
+use crate::progress::Progress;
+use crate::recorder::Recorder;
+use crate::run::{Options, Ports, Prefetched, Run};
+use crate::secret::{AwsSecrets, GivenSecrets, SecretText, Secrets, parse_given};
+use crate::settings::Environment;
+use crate::sink::{Answer, Ask, JsonLines, LogFiles, Plain, Sink, Terminal};
+use crate::source::codecommit::identities;
+use crate::source::{Config, Revisions, Sources};
+use crate::state::RunState;
+use crate::store::{Record, RunRow, StateFolders};
+
+/// How a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Live progress.
+    Terminal,
+    /// Plain lines.
+    Plain,
+    /// The event stream.
+    Json,
+}
+
+/// A run to put together.
+pub struct Order {
+    /// The run as the record has it.
+    pub row: RunRow,
+    /// Its plan.
+    pub plan: Plan,
+    /// What it was started with.
+    pub options: Options,
+    /// A file of secrets that stand in for AWS's.
+    pub secrets: Option<PathBuf>,
+    /// How it is shown.
+    pub shown: Shown,
+    /// Its source, when that was fetched before.
+    pub prefetched: Option<Prefetched>,
+}
+
+/// Puts a run together, from its beginning or from where an earlier process left it.
+pub fn run(
+    environment: &Environment,
+    folders: &StateFolders,
+    record: Record,
+    order: Order,
+    cancel: Cancel,
+) -> Result<Arc<Run>, Fault> {
+    let Order { row, plan, options, secrets, shown, prefetched } = order;
+    let state = RunState::of(&record.events(&row.id, 0)?);
+    let own = folders.run(&row.id);
+    let several = plan.stages.iter().map(|stage| stage.actions.len()).sum::<usize>() > 1;
+    let out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout());
+    let live: Box<dyn Sink> = match shown {
+        Shown::Terminal => Box::new(Terminal::new(ask(environment, folders, &row.id))),
+        Shown::Plain => Box::new(Plain::new(out, several)),
+        Shown::Json => Box::new(JsonLines::new(out)),
+    };
+    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone())), live];
+    let recorder = Recorder::new(&row.id, record, state, sinks, cancel.clone())?;
+    let ports = ports(environment, folders, secrets)?;
+    Ok(Run::new(row.id, plan, options, ports, recorder, cancel, own, identity::owner(), prefetched))
+}
+
+/// Answers on the terminal go to the record, like those of other processes.
+fn ask(environment: &Environment, folders: &StateFolders, run: &str) -> Ask {
+    if !std::io::stdin().is_terminal() {
+        return Ask::new(None);
+    }
+    let (by, groups) = identity::user(environment);
+    let (folders, run) = (folders.clone(), run.to_owned());
+    Ask::new(Some(Box::new(move |answer: Answer| {
+        let Answer { stage, slot, rule, approved, comment } = answer;
+        let (by, groups) = (by.clone(), groups.clone());
+        let decision = Decision { rule, by, groups, at: clock::now(), approved, comment };
+        Record::open(folders.root())?.decide(&run, &stage, slot, &decision)
+    })))
+}
+
+fn ports(environment: &Environment, folders: &StateFolders, secrets: Option<PathBuf>) -> Result<Ports, Fault> {
+    let aws = Aws::default();
+    let images = Arc::new(LazyImages::new(environment, folders, aws.clone()));
+    let engine = Arc::new(engine(environment, Arc::clone(&images) as Arc<dyn RegistryLogins>));
+    Ok(Ports {
+        engine: Arc::clone(&engine) as _,
+        sandboxes: engine,
+        sources: sources(environment, folders)?,
+        secrets: secrets_of(aws.clone(), secrets)?,
+        images,
+        deployer: Arc::new(EcsDeployer::new(aws, EcsConfig::default())),
+        caches: LocalCache::at(folders.caches()),
+    })
+}
+
+/// The engine of this machine.
+pub fn engine(environment: &Environment, logins: Arc<dyn RegistryLogins>) -> DockerEngine {
+    let mut config = DockerConfig::default();
+    if let Some(host) = &environment.docker_host {
+        config.host.clone_from(host);
+    }
+    if let Some(subnets) = &environment.subnets {
+        config.subnets.clone_from(subnets);
+    }
+    DockerEngine::new(config, logins)
+}
+
+/// All kinds of sources.
+pub fn sources(environment: &Environment, folders: &StateFolders) -> Result<Arc<dyn Sources>, Fault> {
+    let here = std::env::current_dir().map_err(io(std::path::Path::new(".")))?;
+    let codecommit_endpoint = environment.codecommit_endpoint.clone();
+    let mut config = Config { cache: folders.mirrors(), base: here, codecommit_endpoint, ..Config::default() };
+    if let Some(home) = &environment.home {
+        config.ssh_keys =
+            ["id_ed25519", "id_ecdsa", "id_rsa"].iter().map(|name| home.join(".ssh").join(name)).collect();
+    }
+    Ok(Arc::new(Revisions::new(config, identities(Aws::default()))))
+}
+
+/// AWS's secrets, behind those of a file when there is one.
+fn secrets_of(aws: Aws, file: Option<PathBuf>) -> Result<Arc<dyn Secrets>, Fault> {
+    let others: Arc<dyn Secrets> = Arc::new(AwsSecrets::new(aws, None, None));
+    let Some(path) = file else { return Ok(others) };
+    let text = std::fs::read_to_string(&path).map_err(io(&path))?;
+    let values = parse_given(&text).map_err(|fault| fault.doing(path.display()))?;
+    Ok(Arc::new(GivenSecrets::new(values, Some(others))))
+}
+
+/// The image builder, made when the first image or registry needs it.
+struct LazyImages {
+    host: String,
+    aws: Aws,
+    folder: PathBuf,
+    logins: Option<PathBuf>,
+    made: OnceCell<ImageBuilder>,
+}
+
+impl LazyImages {
+    fn new(environment: &Environment, folders: &StateFolders, aws: Aws) -> Self {
+        let host = environment.docker_host.clone().unwrap_or_else(|| DockerConfig::default().host);
+        Self { host, aws, folder: folders.images(), logins: environment.docker_config(), made: OnceCell::new() }
+    }
+
+    async fn made(&self) -> Result<&ImageBuilder, Fault> {
+        self.made
+            .get_or_try_init(|| async {
+                let address = EngineAddress::parse(&self.host)?;
+                let docker = crate::engine::docker::connect(&self.host)?;
+                ImageBuilder::new(docker, address, self.aws.clone(), self.folder.clone(), self.logins.clone())
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Images for LazyImages {
+    async fn build(&self, order: &ImageOrder, progress: &Progress, cancel: &Cancel) -> Result<ImageOutcome, Fault> {
+        self.made().await?.build(order, progress, cancel).await
+    }
+}
+
+#[async_trait]
+impl RegistryLogins for LazyImages {
+    async fn login(&self, host: &str) -> Result<Option<RegistryLogin>, Fault> {
+        let pair = self.made().await?.registry_credentials(host).await?;
+        Ok(pair.map(|pair| RegistryLogin { user: pair.user, password: SecretText::new(pair.password) }))
+    }
+}
