@@ -5,6 +5,10 @@ mod cases;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod documentation;
+#[cfg(test)]
+mod pipelines;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod reader;
