@@ -10,6 +10,8 @@ pub mod cancel;
 pub mod cli;
 pub mod clock;
 pub mod deploy;
+#[cfg(test)]
+mod documented;
 pub mod engine;
 pub mod event;
 pub mod fault;
