@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod binary;
+pub mod ecs;
 pub mod git_server;
 pub mod images;
 pub mod port;

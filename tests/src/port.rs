@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A server process of a test, killed when the test lets go of it.
+/// A server process of a test, ended when the test lets go of it.
 pub struct Server {
     child: Child,
     /// Where it listens, on loopback.
@@ -38,7 +38,16 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// Asks it to end first, because the emulator removes the containers that it started only then.
     fn drop(&mut self) {
+        let process = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
+        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM).ok();
+        for _ in 0..600 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         self.child.kill().ok();
         self.child.wait().ok();
     }

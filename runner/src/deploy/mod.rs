@@ -5,6 +5,7 @@
 
 pub mod ecs;
 pub mod handoff;
+pub mod memory;
 
 use std::collections::BTreeMap;
 
