@@ -15,6 +15,8 @@ PIECE = 64 * 1024
 class Handler(BaseHTTPRequestHandler):
     """Hands each request to the backend as CGI does (RFC 3875), and streams both ways."""
 
+    protocol_version = "HTTP/1.1"
+
     def handle_request(self):
         url = urlsplit(self.path)
         body = self.body()
@@ -67,12 +69,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)
-        # The end of the connection is the end of the answer: its length is not known before.
-        self.send_header("Connection", "close")
+        # In chunks, as git's own servers answer: libgit2 does not take the end of a connection for the end of an answer.
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         while piece := output.read(PIECE):
-            self.wfile.write(piece)
-        self.close_connection = True
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, format, *args):
         sys.stderr.write("%s %s\n" % (self.command, self.path))
