@@ -95,13 +95,16 @@ impl<'n> Fields<'n> {
     /// Reports every key that was not asked for; `hint` may know more about one than that it is unknown.
     pub fn finish_with(self, severity: Severity, d: &mut Diagnostics, hint: impl Fn(&str) -> Option<String>) {
         for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
-            let hint = hint(&entry.key).unwrap_or_else(|| did_you_mean(&entry.key, &self.known));
             let message = format!("{} has no key `{}`", self.what, shortened(&entry.key));
+            let kept = !d.is_full();
             let found = match severity {
                 Severity::Error => d.error("unknown-key", entry.key_span, message),
                 Severity::Warning => d.warning("unknown-key", entry.key_span, format!("{message}; it is ignored")),
             };
-            found.hint(hint);
+            // Guessing costs more than all the rest, so it is not done for what nobody will see.
+            if kept {
+                found.hint(hint(&entry.key).unwrap_or_else(|| did_you_mean(&entry.key, &self.known)));
+            }
         }
     }
 }

@@ -91,10 +91,19 @@ pub fn buildspec_of(node: &Node, file: &str, at: Span, d: &mut Diagnostics) -> O
     let reports = fields.entry("reports").map(|entry| reports::read(entry, d)).unwrap_or_default();
     let artifacts = fields.entry("artifacts").and_then(|entry| artifacts::read(entry, version, d));
     let cache = fields.entry("cache").and_then(|entry| cache::read(entry, d));
-    fields.finish_with(Severity::Warning, d, |key| {
-        rule_of(key).map(|_| format!("it is a phase: write it below `phases`, indented more than `{key}` is"))
-    });
+    fields.finish_with(Severity::Warning, d, hint_for);
     Some(Buildspec { file: file.to_owned(), version, run_as, env, proxy, batch, phases, reports, artifacts, cache })
+}
+
+/// What was meant by a key that is not one of the top level.
+fn hint_for(key: &str) -> Option<String> {
+    match key {
+        "environment_variables" => Some("in version 0.2 it is `env`, with `variables` below it".to_owned()),
+        key if rule_of(key).is_some() => {
+            Some(format!("it is a phase: write it below `phases`, indented more than `{key}` is"))
+        }
+        _ => None,
+    }
 }
 
 /// `version`, as text: `0.2` and `"0.2"` are the same.

@@ -159,6 +159,12 @@ impl Diagnostics {
         self.items[..self.items.len().min(Self::KEPT)].iter()
     }
 
+    /// Whether further findings are only counted.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.items.len() >= Self::KEPT
+    }
+
     /// How many findings are not kept.
     #[must_use]
     pub fn omitted(&self) -> usize {

@@ -45,7 +45,7 @@ pub fn parse(file: &str, text: &str) -> Reading<Node> {
                 Step::Stop
             }
         };
-        if matches!(step, Step::Stop) {
+        if matches!(step, Step::Stop) || builder.diagnostics.is_full() {
             break;
         }
     }
