@@ -22,25 +22,21 @@ const BINARY: &str = "/bin/busybox";
 pub async fn busybox() -> &'static str {
     static MADE: OnceCell<()> = OnceCell::const_new();
     MADE.get_or_init(|| async {
-        import(BUSYBOX, root_file_system(), &[]).await;
+        import(BUSYBOX, root_file_system(), "").await;
     })
     .await;
     BUSYBOX
 }
 
-/// Makes an image of a tar archive, with changes as in a Dockerfile (`EXPOSE 80`).
+/// Makes an image of a tar archive, with a change as in a Dockerfile (`EXPOSE 80`), or none.
 ///
 /// # Panics
 /// When the engine refuses.
-pub async fn import(name: &str, archive: Vec<u8>, changes: &[&str]) {
+pub async fn import(name: &str, archive: Vec<u8>, change: &str) {
     let docker = engine();
     let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
-    let options = CreateImageOptionsBuilder::default()
-        .from_src("-")
-        .repo(repository)
-        .tag(tag)
-        .changes(changes.iter().map(|change| (*change).to_owned()).collect())
-        .build();
+    let options = CreateImageOptionsBuilder::default().from_src("-").repo(repository).tag(tag);
+    let options = if change.is_empty() { options } else { options.changes(vec![change.to_owned()]) }.build();
     let body = bollard::body_full(Bytes::from(archive));
     let mut told = docker.create_image(Some(options), Some(body), None);
     while let Some(info) = told.next().await {

@@ -47,6 +47,9 @@ fi
 # Second life. Sections call `section`, `step` and `final`; the last line calls `finish`.
 shell=$2 with=$2 sequence=1 up=0 last=0 succeeding=1 failed= again= user=
 script=$sluice_tmp/script.sh
+# What this shell itself would say (`Terminated` of a step that was killed) is no output of the build. So its standard
+# error leads nowhere, and scripts begin with turning theirs to 4, the output.
+exec 4>&1 2>/dev/null
 stop=$sluice_records/stop
 
 # Writes a mark in one piece. When the disk takes no more, nothing that happens could be told: the program ends.
@@ -59,7 +62,10 @@ mark() {
 # Runs a text. It starts on line 4 of the script, after the three lines that bring back the state.
 run() {
     printf '%s\n%s\nexport CODEBUILD_BUILD_SUCCEEDING=%s CODEBUILD_LAST_EXIT=%s; %s\n%s\n\n%s\n' \
-        "$sluice_line_1" "$sluice_line_2" "$succeeding" "$last" "$2" "$1" "$sluice_after" >"$script" || return 73
+        "$sluice_line_1" "$sluice_line_2" "$succeeding" "$last" "$2" "$1" "$sluice_after" >"$script" || {
+        printf 'sluice: the command could not be written to %s\n' "$script"
+        return 73
+    }
     if [ -z "$shell" ]; then
         printf 'sluice: the image has no bash\n'
         return 127
@@ -109,7 +115,7 @@ become() {
     chown "$uid" "$sluice_tmp" "$sluice_tmp/env.sh" "$sluice_tmp/dir" || return 1
     if setpriv --reuid="$uid" --regid="$gid" --init-groups true 2>/dev/null; then
         with="setpriv --reuid=$uid --regid=$gid --init-groups $shell"
-    elif command -v su >/dev/null; then
+    elif su -p -s "$shell" "$user" -c : 2>&4; then
         with="su -p -s $shell $user"
     fi
 }

@@ -84,7 +84,7 @@ fn values_of(program: &Program, frame: &Frame<'_>, script: &mut String) {
         ("shell", if program.shell == ShellKind::Bash { "bash" } else { frame.sh }),
         ("directory", &program.directory),
         // The carried environment has a PWD of its own, so the directory comes after it.
-        ("line_1", &format!(". {tmp}/env.sh")),
+        ("line_1", &format!("exec 2>&4 4>&-; . {tmp}/env.sh")),
         ("line_2", &format!("IFS= read -r PWD <{tmp}/dir; cd \"$PWD\" || exit 1")),
         ("line_3", &unless_stopped),
         ("line_3_finally", &carry),

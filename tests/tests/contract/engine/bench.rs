@@ -1,0 +1,229 @@
+//! What the engine's tests stand on: one of the two engines, a folder, and records as text.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use runner::cancel::Cancel;
+use runner::engine::docker::{DockerConfig, DockerEngine, NoLogins};
+use runner::engine::memory::{MemoryEngine, Outcome};
+use runner::engine::{
+    Ending, Engine, NextSection, Program, Record, SandboxKey, SandboxSpec, Sandboxes, Section, ShellKind, Step, What,
+};
+use runner::fault::Fault;
+use runner::progress::Progress;
+use sluice_tests::images;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Ends on SIGTERM only.
+pub(crate) const HANGS: &str = "sleep 1000";
+/// Says `ready`, and does not end on SIGTERM.
+pub(crate) const HANGS_DEAF: &str = "trap '' TERM; echo ready; while :; do sleep 1; done";
+/// Fails with status 7 twice, then succeeds.
+pub(crate) const FLAKY: &str = "N=$((${N:-0} + 1)); [ $N = 3 ] || exit 7";
+
+trait Whole: Engine + Sandboxes {}
+impl<T: Engine + Sandboxes> Whole for T {}
+
+/// An engine, a run of its own in it, and a folder.
+pub(crate) struct Bench {
+    engine: Arc<dyn Whole>,
+    is_docker: bool,
+    run: String,
+    folder: Arc<tempfile::TempDir>,
+}
+
+impl Bench {
+    pub(crate) fn in_memory() -> Self {
+        let engine = MemoryEngine::new()
+            .on("echo one", [Outcome::printing("one\n")])
+            .on("printf two", [Outcome::printing("two")])
+            .on("exit 0", [Outcome::default()])
+            .on("exit 7", [Outcome::failing(7)])
+            .on("VERSION=1.2", [Outcome::default().setting("VERSION", "1.2")])
+            .on(HANGS, [Outcome::hanging()])
+            .on(HANGS_DEAF, [Outcome::hanging().printing_at(Duration::ZERO, "ready\n").ignoring_terminate()])
+            .on(FLAKY, [Outcome::failing(7), Outcome::failing(7), Outcome::default()]);
+        Self::new(Arc::new(engine), false)
+    }
+
+    pub(crate) async fn in_docker() -> Self {
+        images::busybox().await;
+        Self::new(docker(), true)
+    }
+
+    fn new(engine: Arc<dyn Whole>, is_docker: bool) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let run = format!("engine-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { engine, is_docker, run, folder: Arc::new(tempfile::tempdir().unwrap()) }
+    }
+
+    /// The same run as another process would see it: nothing in memory is shared, where that is possible.
+    pub(crate) fn another(&self) -> Self {
+        let engine = if self.is_docker { docker() } else { Arc::clone(&self.engine) };
+        Self { engine, is_docker: self.is_docker, run: self.run.clone(), folder: Arc::clone(&self.folder) }
+    }
+
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    pub(crate) fn sandboxes(&self) -> &dyn Sandboxes {
+        &*self.engine
+    }
+
+    /// The folder, for what a test mounts.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn spec(&self, name: &str, program: Program) -> SandboxSpec {
+        SandboxSpec {
+            key: SandboxKey { run: self.run.clone(), name: name.to_owned() },
+            image: images::BUSYBOX.to_owned(),
+            program,
+            environment: Vec::new(),
+            secrets: Vec::new(),
+            mounts: Vec::new(),
+            records: self.folder.path().join(format!("records-{name}")),
+            services: Vec::new(),
+            limits: pipeline_spec::plan::Limits::default(),
+            owner: None,
+        }
+    }
+
+    pub(crate) async fn start(&self, spec: &SandboxSpec, cancel: &Cancel) -> Result<(), Fault> {
+        self.engine.start(spec, &Progress::silent(), cancel).await
+    }
+
+    pub(crate) fn follow(&self, spec: &SandboxSpec) -> Follower {
+        let (tell, records) = mpsc::channel(64);
+        let (engine, key, folder) = (Arc::clone(&self.engine), spec.key.clone(), spec.records.clone());
+        let task = tokio::spawn(async move { engine.follow(&key, &folder, tell).await });
+        Follower { task, records, told: Vec::new() }
+    }
+
+    pub(crate) async fn start_and_follow(&self, spec: &SandboxSpec) -> Follower {
+        self.start(spec, &Cancel::new()).await.unwrap();
+        self.follow(spec)
+    }
+
+    /// Starts it, or adopts it, and tells all of it as text.
+    pub(crate) async fn transcript(&self, spec: &SandboxSpec) -> (String, Ending) {
+        let mut follower = self.start_and_follow(spec).await;
+        let ending = follower.end().await;
+        (follower.text(), ending)
+    }
+
+    /// The records of a sandbox that was started.
+    pub(crate) async fn records(&self, spec: &SandboxSpec) -> Vec<Record> {
+        let mut follower = self.follow(spec);
+        follower.end().await;
+        std::mem::take(&mut follower.told)
+    }
+
+    /// Destroys the run, and makes sure that nothing is left.
+    pub(crate) async fn finish(&self) {
+        self.engine.destroy(&self.run, None).await.unwrap();
+        let left = self.engine.list().await.unwrap();
+        assert!(left.iter().all(|key| key.run != self.run), "{left:?}");
+    }
+}
+
+fn docker() -> Arc<dyn Whole> {
+    Arc::new(DockerEngine::new(DockerConfig::default(), Arc::new(NoLogins)))
+}
+
+/// A follower and what it told so far.
+pub(crate) struct Follower {
+    task: JoinHandle<Result<Ending, Fault>>,
+    records: mpsc::Receiver<Record>,
+    told: Vec<Record>,
+}
+
+impl Follower {
+    /// Reads on until something happens.
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&What) -> bool) {
+        while let Some(record) = self.records.recv().await {
+            let found = wanted(&record.what);
+            self.told.push(record);
+            if found {
+                return;
+            }
+        }
+        panic!("it did not happen, but: {}", self.text());
+    }
+
+    /// Whether nothing is told for so long.
+    pub(crate) async fn says_nothing_for(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.records.recv()).await.is_err()
+    }
+
+    /// Reads to the end.
+    pub(crate) async fn end(&mut self) -> Ending {
+        while let Some(record) = self.records.recv().await {
+            self.told.push(record);
+        }
+        (&mut self.task).await.unwrap().unwrap()
+    }
+
+    /// Output as it is, the rest in angle brackets.
+    pub(crate) fn text(&self) -> String {
+        self.told.iter().map(|record| show(&record.what)).collect()
+    }
+
+    /// Output alone, as bytes.
+    pub(crate) fn output(&self) -> Vec<u8> {
+        let bytes = self.told.iter().filter_map(|record| match &record.what {
+            What::Output(bytes) => Some(bytes.to_vec()),
+            _ => None,
+        });
+        bytes.flatten().collect()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn show(what: &What) -> String {
+    match what {
+        What::Output(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        What::SectionStarted { section, attempt } => format!("<S{section} {attempt}>"),
+        What::SectionFinished { section, succeeded } => format!("<E{section} {succeeded}>"),
+        What::StepStarted { step, finally, .. } => format!("<{step}{}>", if *finally { "f" } else { "" }),
+        What::StepFinished { status, .. } => format!("<={status}>"),
+        What::Exported { name, value } => format!("<{name}={}>", String::from_utf8_lossy(value)),
+        What::Expanded { name, value } => format!("<{name}:{}>", String::from_utf8_lossy(value)),
+    }
+}
+
+pub(crate) fn step(text: &str) -> Step {
+    Step { text: text.to_owned(), retry_statuses: Vec::new() }
+}
+
+pub(crate) fn section(texts: &[&str]) -> Section {
+    Section {
+        name: "BUILD".to_owned(),
+        user: None,
+        steps: texts.iter().map(|text| step(text)).collect(),
+        finally: Vec::new(),
+        retry: None,
+        on_failure: NextSection::End,
+    }
+}
+
+pub(crate) fn program(sections: Vec<Section>) -> Program {
+    Program {
+        shell: ShellKind::Sh,
+        carries_state: true,
+        directory: "/".to_owned(),
+        sections,
+        exported: Vec::new(),
+        expansions: Vec::new(),
+    }
+}
