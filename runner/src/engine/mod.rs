@@ -181,8 +181,10 @@ pub enum Stop {
 ///
 /// Every call may be repeated, and calls for different keys may run at the same time. `start` of a key that exists
 /// adopts it. `follow` tells the records from the very first, in order, each once, however often it is called, and
-/// returns when the sandbox has ended and all was told; it never waits for the network while it reads. `stop` returns
-/// when the signal is sent. A fault of `start` leaves nothing behind but what `destroy` finds.
+/// returns when the program has ended and all was told (the container may take a moment more to go); it never waits for
+/// the network while it reads. `stop` returns when the signal is sent, or when there was nothing to send it to; who
+/// waits how long before a harder stop is the caller's business. A fault of `start` leaves nothing behind but what
+/// `destroy` finds.
 #[async_trait]
 pub trait Engine: Send + Sync {
     /// Makes everything ready (images, network, services) and starts the program.

@@ -153,3 +153,69 @@ fn restore(script: &mut String, frame: &Frame<'_>) {
     }
     script.push_str("}\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Expansion, Retry};
+    use super::*;
+
+    #[test]
+    fn a_program_becomes_functions_and_calls() {
+        let step =
+            |text: &str, retry_statuses: &[u8]| Step { text: text.to_owned(), retry_statuses: retry_statuses.to_vec() };
+        let program = Program {
+            shell: ShellKind::Bash,
+            carries_state: true,
+            directory: "/it's".to_owned(),
+            sections: vec![Section {
+                name: "BUILD".to_owned(),
+                user: Some("builder".to_owned()),
+                steps: vec![step("echo 'a'\necho b", &[1, 2])],
+                finally: vec![step("true", &[])],
+                retry: Some(Retry { count: 3 }),
+                on_failure: NextSection::Next,
+            }],
+            exported: vec!["VERSION".to_owned(), "no name".to_owned()],
+            expansions: vec![Expansion { name: "name".to_owned(), text: "a\\".to_owned() }],
+        };
+        let frame = Frame {
+            records: "/r",
+            tmp: "/t",
+            sh: "/bin/sh",
+            nonce: "N",
+            boot: "b",
+            epoch: "1.5",
+            secrets: false,
+            owner: Some((7, 8)),
+            owned: &["/r", "/a b"],
+        };
+        let script = compile(&program, &frame);
+        let (values, rest) = script.split_once(PRELUDE).unwrap();
+        assert!(values.contains("sluice_shell='bash'\nsluice_directory='/it'\\''s'\n"), "{values}");
+        let expected = r#"steps_0() {
+step 0 0 'echo '\''a'\''
+echo b' '1 2' || return 1
+:
+}
+finally_0() {
+final 0 0 'true' '' || return 1
+:
+}
+values() {
+:
+run '[ -z "${VERSION+x}" ] || printf %s "$VERSION" >|/r/values/0000-exported-VERSION
+' ''
+value 0000-expanded-name 'cat <<N
+a\\
+N'
+}
+restore() {
+:
+give 7:8 '/r' '/a b'
+}
+section 0 'builder' 3 next
+finish
+"#;
+        assert_eq!(rest, expected);
+    }
+}

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use runner::cancel::Cancel;
 use runner::engine::docker::{DockerConfig, DockerEngine, NoLogins};
-use runner::engine::{Ending, Engine, Mount, NextSection, What};
+use runner::engine::{Ending, Engine, Mount, NextSection, Stop, What};
 use runner::fault::FaultKind;
 use runner::progress::Progress;
 use runner::secret::SecretText;
@@ -203,8 +203,23 @@ async fn a_stop_between_finally_steps_ends_them_too() {
     let spec = bench.spec("a", program(vec![hung]));
     let mut follower = bench.start_and_follow(&spec).await;
     follower.until(|what| matches!(what, What::StepStarted { finally: true, .. })).await;
-    bench.engine().stop(&spec.key, runner::engine::Stop::Kill).await.unwrap();
+    bench.engine().stop(&spec.key, Stop::Kill).await.unwrap();
     follower.end().await;
     assert_eq!(follower.text(), "<S0 1><0>one\n<=0><0f><=137><E0 false>");
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_sandbox_without_a_free_process_can_be_stopped() {
+    let bench = Bench::in_docker().await;
+    let text = "for n in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; echo full; wait";
+    let mut spec = bench.spec("a", program(vec![section(&[text])]));
+    spec.limits.pids = Some(6);
+    let mut follower = bench.start_and_follow(&spec).await;
+    follower.until(|what| matches!(what, What::Output(_))).await;
+    bench.engine().stop(&spec.key, Stop::Terminate).await.unwrap();
+    bench.engine().stop(&spec.key, Stop::Kill).await.unwrap();
+    let ending = follower.end().await;
+    assert!(matches!(ending, Ending::Completed | Ending::Died { status: 137, .. }), "{ending:?}");
     bench.finish().await;
 }
