@@ -144,7 +144,9 @@ async fn follow(engine: &EngineAddress, answer: Response<Incoming>, progress: &P
             let line = std::mem::replace(&mut pending, rest);
             let said: BuildInfo = match serde_json::from_slice(&line) {
                 Ok(said) => said,
-                Err(error) => return Err(Fault::system(format!("{engine} says of the build what is no JSON: {error}"))),
+                Err(error) => {
+                    return Err(Fault::system(format!("{engine} says of the build what is no JSON: {error}")));
+                }
             };
             if let Some(error) = said.error_detail.and_then(|detail| detail.message) {
                 return refused(engine, &transcript, &error);
@@ -163,7 +165,8 @@ async fn follow(engine: &EngineAddress, answer: Response<Incoming>, progress: &P
     }
     if !status.is_success() {
         let said: serde_json::Value = serde_json::from_slice(&pending).unwrap_or_default();
-        let said = said["message"].as_str().map_or_else(|| String::from_utf8_lossy(&pending).into_owned(), str::to_owned);
+        let said =
+            said["message"].as_str().map_or_else(|| String::from_utf8_lossy(&pending).into_owned(), str::to_owned);
         return if status.is_client_error() {
             Ok(Built::Failed(format!("the image build failed: {said}")))
         } else {

@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn a_bearer_challenge_is_read_and_others_are_not() {
-        let text = r#"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:a/b:pull,push""#;
+        let text =
+            r#"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:a/b:pull,push""#;
         let challenge = Challenge::parse(text).unwrap();
         assert_eq!(challenge.realm, "https://auth.example/token");
         assert_eq!(challenge.service.as_deref(), Some("registry.example"));

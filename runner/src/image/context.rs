@@ -26,10 +26,14 @@ impl Context {
             return Err(format!("the build context {} is no folder", folder.display()));
         }
         let path = folder.join(dockerfile);
-        let relative = inside(dockerfile)
-            .ok_or_else(|| format!("the Dockerfile {dockerfile} is outside of the build context {}", folder.display()))?;
+        let relative = inside(dockerfile).ok_or_else(|| {
+            format!("the Dockerfile {dockerfile} is outside of the build context {}", folder.display())
+        })?;
         if !path.is_file() {
-            return Err(format!("there is no Dockerfile at {} (`dockerfile` is relative to `context`)", path.display()));
+            return Err(format!(
+                "there is no Dockerfile at {} (`dockerfile` is relative to `context`)",
+                path.display()
+            ));
         }
         let own = folder.join(format!("{relative}.dockerignore"));
         let file = if own.is_file() { own } else { folder.join(".dockerignore") };

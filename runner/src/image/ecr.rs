@@ -63,8 +63,11 @@ impl Ecr {
             return None;
         }
         let config = self.aws.config(None, region).await.ok()?;
-        (emulator(&config).as_deref() == Some(host))
-            .then(|| Account { role: role.map(str::to_owned), region: region.map(str::to_owned), id: None })
+        (emulator(&config).as_deref() == Some(host)).then(|| Account {
+            role: role.map(str::to_owned),
+            region: region.map(str::to_owned),
+            id: None,
+        })
     }
 
     /// User and password for the account's registry.

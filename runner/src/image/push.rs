@@ -39,10 +39,7 @@ pub(super) struct Push<'a> {
 /// How a push ended.
 pub(super) enum Pushed {
     /// All tags mean the digest; so many bytes were sent.
-    Done {
-        digest: String,
-        bytes: u64,
-    },
+    Done { digest: String, bytes: u64 },
     /// A tag means another image and cannot be moved; text for the user.
     TagTaken(String),
 }
@@ -88,8 +85,10 @@ impl Push<'_> {
                 "{place} cannot be moved from {} to {}: the repository's tags are immutable",
                 there.digest, manifest.digest
             ))),
-            _ if refused.status == StatusCode::NOT_FOUND => Err(Fault::configuration(format!("{place}: {}", refused.said))
-                .hint("create the repository, or set `create-repository: true` for an ECR repository")),
+            _ if refused.status == StatusCode::NOT_FOUND => {
+                Err(Fault::configuration(format!("{place}: {}", refused.said))
+                    .hint("create the repository, or set `create-repository: true` for an ECR repository"))
+            }
             _ => Err(Fault::system(format!("{place} was refused with {}: {}", refused.status, refused.said))),
         }
     }

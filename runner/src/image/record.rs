@@ -68,8 +68,7 @@ impl LayerRecord {
     pub(super) fn keep(&self, diff_id: &str, blob: &Blob, host: &str, repository: &str) {
         self.ask(|connection| {
             let size = i64::try_from(blob.size).unwrap_or(i64::MAX);
-            connection
-                .execute("INSERT OR REPLACE INTO blob VALUES (?, ?, ?)", params![diff_id, blob.digest, size])?;
+            connection.execute("INSERT OR REPLACE INTO blob VALUES (?, ?, ?)", params![diff_id, blob.digest, size])?;
             connection.execute("INSERT OR IGNORE INTO place VALUES (?, ?, ?)", [diff_id, host, repository])?;
             Ok(Some(()))
         });

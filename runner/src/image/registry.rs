@@ -53,14 +53,7 @@ impl Repository {
         let base = Url::parse(&format!("{scheme}://{host}/v2/{name}/"))
             .map_err(|error| Fault::configuration(format!("{host}/{name} is no repository's address: {error}")))?;
         let basic = pair.as_ref().map(|pair| basic(pair));
-        Ok(Self {
-            http,
-            base,
-            host: host.to_owned(),
-            name: name.to_owned(),
-            pair,
-            authorization: Mutex::new(basic),
-        })
+        Ok(Self { http, base, host: host.to_owned(), name: name.to_owned(), pair, authorization: Mutex::new(basic) })
     }
 
     /// The manifest of a tag or digest.
@@ -133,9 +126,8 @@ impl Repository {
         manifest: &Manifest,
     ) -> Result<Result<(), Refused>, Fault> {
         let url = self.url(&format!("manifests/{reference}"))?;
-        let with = |request: RequestBuilder| {
-            request.header(CONTENT_TYPE, &manifest.media_type).body(manifest.bytes.clone())
-        };
+        let with =
+            |request: RequestBuilder| request.header(CONTENT_TYPE, &manifest.media_type).body(manifest.bytes.clone());
         let answer = self.call(Method::PUT, &url, with).await?;
         let status = answer.status();
         if status.is_client_error() && ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
@@ -144,10 +136,9 @@ impl Repository {
         }
         let answer = self.expect(answer, StatusCode::CREATED).await?;
         match header(&answer, "docker-content-digest") {
-            Some(told) if told != manifest.digest => Err(Fault::system(format!(
-                "{} took the manifest {} for {told}",
-                self.host, manifest.digest
-            ))),
+            Some(told) if told != manifest.digest => {
+                Err(Fault::system(format!("{} took the manifest {} for {told}", self.host, manifest.digest)))
+            }
             _ => Ok(Ok(())),
         }
     }

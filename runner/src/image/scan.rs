@@ -91,7 +91,9 @@ pub(super) async fn gate(
                 return Ok(None);
             }
             Verdict::Unscanned(text) => {
-                return Ok(Some(format!("the image was not scanned: {text} (`allow-unscanned: true` would let it pass)")));
+                return Ok(Some(format!(
+                    "the image was not scanned: {text} (`allow-unscanned: true` would let it pass)"
+                )));
             }
         }
     }
@@ -103,8 +105,12 @@ fn judge(seen: &Seen, fail_on: Severity) -> Verdict {
         Some("COMPLETE") => {}
         Some("ACTIVE") if seen.completed => {}
         Some(
-            state @ ("FAILED" | "UNSUPPORTED_IMAGE" | "SCAN_ELIGIBILITY_EXPIRED" | "FINDINGS_UNAVAILABLE"
-            | "LIMIT_EXCEEDED" | "IMAGE_ARCHIVED"),
+            state @ ("FAILED"
+            | "UNSUPPORTED_IMAGE"
+            | "SCAN_ELIGIBILITY_EXPIRED"
+            | "FINDINGS_UNAVAILABLE"
+            | "LIMIT_EXCEEDED"
+            | "IMAGE_ARCHIVED"),
         ) => return Verdict::Unscanned(format!("{state} {}", seen.description).trim_end().to_owned()),
         // PENDING, IN_PROGRESS, ACTIVE without findings, no scan yet, and states that are not known here.
         _ => return Verdict::Wait,

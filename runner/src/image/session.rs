@@ -102,10 +102,7 @@ struct RegistryAuth(Arc<Credentials>);
 
 #[tonic::async_trait]
 impl Auth for RegistryAuth {
-    async fn credentials(
-        &self,
-        request: Request<CredentialsRequest>,
-    ) -> Result<Response<CredentialsResponse>, Status> {
+    async fn credentials(&self, request: Request<CredentialsRequest>) -> Result<Response<CredentialsResponse>, Status> {
         let host = request.into_inner().host;
         let found = self.0.of(&host).await.map_err(|fault| Status::unauthenticated(fault.message))?;
         let (username, secret) = found.map_or_else(Default::default, |pair| (pair.user, pair.password));

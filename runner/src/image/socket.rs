@@ -69,7 +69,8 @@ impl EngineAddress {
     pub(super) async fn upgrade(&self, path: &str, headers: &str) -> Result<Result<Connection, StatusCode>, Fault> {
         let broken = |error: std::io::Error| Fault::system(format!("{self}: {error}"));
         let mut connection = self.connect().await?;
-        let request = format!("POST {path} HTTP/1.1\r\nHost: engine\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n{headers}\r\n");
+        let request =
+            format!("POST {path} HTTP/1.1\r\nHost: engine\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n{headers}\r\n");
         connection.write_all(request.as_bytes()).await.map_err(broken)?;
         // The other side speaks first after the upgrade, so not one byte more than the head may be read here.
         let mut head = Vec::new();

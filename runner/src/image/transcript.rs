@@ -157,10 +157,7 @@ mod tests {
         text += &transcript.add(&log("b", "o\r\nrest"));
         let cached = Vertex { cached: true, ..done(vertex("a", "[1/2] FROM base")) };
         text += &transcript.add(&vertexes(vec![cached, done(vertex("b", "[2/2] RUN make"))]));
-        assert_eq!(
-            text,
-            "#1 [1/2] FROM base\n#2 [2/2] RUN make\n#2 one\n#2 two\n#1 CACHED\n#2 rest\n#2 DONE\n"
-        );
+        assert_eq!(text, "#1 [1/2] FROM base\n#2 [2/2] RUN make\n#2 one\n#2 two\n#1 CACHED\n#2 rest\n#2 DONE\n");
     }
 
     #[test]
@@ -175,7 +172,9 @@ mod tests {
         let broken = Vertex { error: error.into(), ..done(vertex("b", "[2/2] RUN make")) };
         transcript.add(&vertexes(vec![other, broken]));
         let failure = transcript.failure(error);
-        assert!(failure.starts_with("the image build failed at [2/2] RUN make: exit code 42; its last lines:\nline 3\n"));
+        assert!(
+            failure.starts_with("the image build failed at [2/2] RUN make: exit code 42; its last lines:\nline 3\n")
+        );
         assert!(failure.ends_with("\nline 12"));
     }
 
