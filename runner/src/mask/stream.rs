@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aho_corasick::automaton::StateID;
 
+use super::automaton::Automaton;
 use super::escape::ESC;
 use super::forms::{ACCESS_KEY, Kind};
 use super::shadow::Shadow;
@@ -25,7 +26,7 @@ pub struct Masker {
     /// The last byte that was let out.
     before: Option<u8>,
     state: StateID,
-    shadow: Option<Shadow>,
+    shadow: Shadow,
     spans: Spans,
     /// Finds at the end of the text that depend on what follows.
     open: Vec<Find>,
@@ -50,11 +51,11 @@ impl Masker {
     pub(super) fn new(needles: Arc<Needles>) -> Self {
         Self {
             state: needles.automaton.start(),
+            shadow: Shadow::new(&needles.automaton),
             needles,
             text: Vec::new(),
             base: 0,
             before: None,
-            shadow: None,
             spans: Spans::default(),
             open: Vec::new(),
         }
@@ -82,8 +83,8 @@ impl Masker {
     /// Goes on with other needles. What is held back is looked through again; what was let out is gone.
     pub fn adopt(&mut self, needles: Arc<Needles>) {
         self.state = needles.automaton.start();
-        let within = self.shadow.take().filter(|_| self.text.is_empty());
-        self.shadow = within.map(|shadow| shadow.afresh(&needles.automaton));
+        self.shadow.adopt(&needles.automaton);
+        self.shadow.differs &= self.text.is_empty();
         self.needles = needles;
         self.spans.forget();
         self.open.clear();
@@ -103,23 +104,25 @@ impl Masker {
 
     /// Looks through the text from an index on.
     fn look_through(&mut self, mut from: usize) {
+        let needles = Arc::clone(&self.needles);
+        let automaton = &needles.automaton;
         while from < self.text.len() {
-            if self.shadow.is_some() {
-                from = self.look_twice(from);
+            if self.shadow.differs {
+                from = self.look_twice(from, automaton);
                 continue;
             }
             let escape = memchr::memchr(ESC, &self.text[from..]).map(|found| from + found);
             let to = escape.unwrap_or(self.text.len());
-            self.look_once(from, to);
-            self.shadow = escape.map(|index| Shadow::at(self.base + index, self.state, &self.needles.automaton));
+            self.look_once(from, to, automaton);
+            if escape.is_some() {
+                self.shadow.begin(self.base + to, self.state, automaton);
+            }
             from = to;
         }
     }
 
     /// Text without escape sequences: leaps to where a form may begin, and walks on from there.
-    fn look_once(&mut self, mut at: usize, to: usize) {
-        let needles = Arc::clone(&self.needles);
-        let automaton = &needles.automaton;
+    fn look_once(&mut self, mut at: usize, to: usize, automaton: &Automaton) {
         let mut leaps = true;
         while at < to {
             let fresh = self.state == automaton.start();
@@ -150,10 +153,7 @@ impl Masker {
     }
 
     /// Text with escape sequences, byte by byte, until they make no difference; tells how far it came.
-    fn look_twice(&mut self, from: usize) -> usize {
-        let needles = Arc::clone(&self.needles);
-        let automaton = &needles.automaton;
-        let Some(mut shadow) = self.shadow.take() else { return from };
+    fn look_twice(&mut self, from: usize, automaton: &Automaton) -> usize {
         for at in from..self.text.len() {
             let byte = self.text[at];
             let end = self.base + at + 1;
@@ -163,20 +163,20 @@ impl Masker {
                     self.found(Find { kind, start: end - length, end }, false);
                 }
             }
-            if !shadow.step(end - 1, byte, automaton) {
+            if !self.shadow.step(end - 1, byte, automaton) {
                 continue;
             }
-            if automaton.is_match(shadow.state) {
-                for (kind, length) in automaton.matches(shadow.state).filter(|(kind, _)| *kind != Kind::AccessKey) {
-                    let (start, after_escape) = shadow.begin(length);
+            if automaton.is_match(self.shadow.state) {
+                for (kind, length) in automaton.matches(self.shadow.state).filter(|(kind, _)| *kind != Kind::AccessKey)
+                {
+                    let (start, after_escape) = self.shadow.start_of(length);
                     self.found(Find { kind, start, end }, after_escape);
                 }
             }
-            if shadow.is_over(self.state, automaton) {
+            if self.shadow.may_end(self.state, automaton) {
                 return at + 1;
             }
         }
-        self.shadow = Some(shadow);
         self.text.len()
     }
 
@@ -240,7 +240,7 @@ impl Masker {
     fn safe(&mut self) -> usize {
         let automaton = &self.needles.automaton;
         let live = self.end() - automaton.depth(self.state);
-        let shown = self.shadow.as_mut().and_then(|shadow| shadow.live(automaton));
+        let shown = self.shadow.live(automaton);
         self.open.iter().map(|find| find.start).chain(shown).fold(live, usize::min)
     }
 
