@@ -55,7 +55,7 @@ const TABLE: &[Row] = &[
         module: "recorder",
         never: &[ENDS, ADAPTERS, TERMINAL, TEXTS, RUN, &["crate::engine", "crate::sink::console", "crate::report"]],
     },
-    Row { module: "run", never: &[ENDS, ADAPTERS, TERMINAL, TEXTS, &["crate::sink", "crate::report"]] },
+    Row { module: "run", never: &[ENDS, ADAPTERS, TERMINAL, TEXTS, &["crate::sink"]] },
     Row {
         module: "engine",
         never: &[
