@@ -1,5 +1,7 @@
 //! ECS services of a test: real containers, started by the emulator from images that the test pushes to its registry.
 
+#![expect(clippy::expect_used, reason = "where the emulator does not play along, the test cannot go on")]
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 

@@ -11,6 +11,7 @@ use crate::cancel::Cancel;
 use crate::clock;
 use crate::event::Outcome;
 use crate::fault::{Fault, FaultKind, io};
+use crate::gate;
 use crate::identity;
 use crate::progress::Progress;
 use crate::run::{Options, Prefetched};
@@ -143,6 +144,7 @@ fn finished(outcome: &Outcome) -> Exit {
 /// Makes a new run of the command line.
 async fn begin(context: &Context, args: &Args, folders: &StateFolders, record: &Record) -> Result<Beginning, Fault> {
     let (plan, prefetched) = plan(context, args, folders).await?;
+    gate::check(&plan, clock::now())?;
     let (user, groups) = identity::user(&context.environment);
     let options = Options {
         image: args.image.clone().or_else(|| context.environment.image.clone()),

@@ -8,8 +8,10 @@ mod variable;
 mod window;
 
 use jiff::Timestamp;
-use pipeline_spec::plan::{Reference, Rule, VariableOperator};
+use pipeline_spec::plan::{Plan, Reference, Rule, VariableOperator};
 use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
 
 pub use approval::may_decide;
 pub use variable::check_pattern;
@@ -90,6 +92,27 @@ pub enum Verdict {
     },
 }
 
+/// Whether every rule of the plan can pass at all: a window that never opens again is known before the run starts.
+///
+/// # Errors
+/// A `Configuration` fault that names the stage.
+pub fn check(plan: &Plan, now: Timestamp) -> Result<(), Fault> {
+    for stage in &plan.stages {
+        for rule in stage.before_entry.iter().chain(&stage.on_success) {
+            let checked = match rule {
+                Rule::DeploymentWindow { cron, time_zone, .. } => check_window(cron, time_zone, now),
+                // A pattern with references in it is known only when the gate is reached.
+                Rule::VariableCheck { operator: VariableOperator::Matches, value, .. } => {
+                    value.render(|_| None).map_or(Ok(()), |pattern| check_pattern(&pattern))
+                }
+                Rule::VariableCheck { .. } | Rule::Approval { .. } => Ok(()),
+            };
+            checked.map_err(|why| Fault::configuration(format!("stage {}: {why}", stage.name)))?;
+        }
+    }
+    Ok(())
+}
+
 /// Fills the references in.
 ///
 /// # Errors
@@ -147,4 +170,68 @@ fn deadline(entered_at: Timestamp, timeout_seconds: u64) -> Timestamp {
 /// A moment to the minute, as sentences show it.
 fn shown(at: Timestamp, time_zone: &jiff::tz::TimeZone) -> String {
     at.to_zoned(time_zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline_spec::plan::{OnFailure, Source, Stage, Template};
+
+    use super::*;
+
+    fn plan(rule: Rule) -> Plan {
+        let stage = Stage {
+            name: "Production".to_owned(),
+            before_entry: vec![rule],
+            actions: Vec::new(),
+            on_success: Vec::new(),
+            on_failure: OnFailure::Fail,
+        };
+        let source = Source::Folder { path: ".".to_owned() };
+        Plan { name: "p".to_owned(), source, variables: Default::default(), stages: vec![stage] }
+    }
+
+    fn said(rule: Rule) -> Result<(), String> {
+        check(&plan(rule), "2026-03-02T10:00:00Z".parse().unwrap()).map_err(|fault| fault.message)
+    }
+
+    #[test]
+    fn rules_that_can_never_pass_are_known_before_the_run() {
+        let window = |cron: &str| Rule::DeploymentWindow {
+            cron: cron.to_owned(),
+            time_zone: "Asia/Seoul".to_owned(),
+            timeout_seconds: 60,
+        };
+        assert_eq!(said(window("* 9-17 * * MON-FRI")), Ok(()));
+        assert_eq!(said(window("* 9 30 2 *")), Err("stage Production: the window `* 9 30 2 *` never opens".to_owned()));
+        let matches = |value: &str| Rule::VariableCheck {
+            variable: Template::literal("main"),
+            operator: VariableOperator::Matches,
+            value: Template::literal(value),
+        };
+        assert_eq!(said(matches("main|dev")), Ok(()));
+        assert!(said(matches("(")).unwrap_err().starts_with("stage Production: the pattern `(` cannot be matched"));
+    }
+
+    #[test]
+    fn an_answer_is_heard_by_its_own_rule_and_in_its_time() {
+        let entered: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+        let at = |seconds| entered + jiff::SignedDuration::from_secs(seconds);
+        let rule = RenderedRule::Approval { approvers: Vec::new(), timeout_seconds: 60, message: "Go?".to_owned() };
+        let answer = |rule, seconds| Decision {
+            rule,
+            by: "ann".to_owned(),
+            groups: Vec::new(),
+            at: at(seconds),
+            approved: true,
+            comment: None,
+        };
+        let passed =
+            |index, decision| matches!(evaluate(index, &rule, at(30), entered, &[decision]), Verdict::Passed { .. });
+        assert!(passed(1, answer(1, 10)));
+        assert!(!passed(0, answer(1, 10)));
+        assert!(!passed(1, answer(1, 60)));
+        let forever =
+            RenderedRule::Approval { approvers: Vec::new(), timeout_seconds: u64::MAX, message: String::new() };
+        assert!(matches!(evaluate(0, &forever, at(30), entered, &[]), Verdict::Waiting { .. }));
+    }
 }

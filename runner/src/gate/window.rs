@@ -169,6 +169,14 @@ mod tests {
     }
 
     #[test]
+    fn either_day_opens_a_window_that_names_both() {
+        // 2026-03-13 is a Friday, and so is 2026-03-06.
+        check("* 9 13 * FRI", "UTC", "2026-03-06T09:00:00Z", "open");
+        check("* 9 13 * FRI", "UTC", "2026-03-07T00:00:00Z", "2026-03-13T09:00:00Z");
+        check("* 9 10 * FRI", "UTC", "2026-03-07T00:00:00Z", "2026-03-10T09:00:00Z");
+    }
+
+    #[test]
     fn what_cannot_open_is_refused() {
         let now = at("2026-03-02T00:00:00Z");
         for (cron, zone, why) in [

@@ -52,7 +52,8 @@ impl Secrets for GivenSecrets {
         if !missing.is_empty() {
             let wanted: Vec<SecretName> = missing.iter().map(|index| names[*index].clone()).collect();
             let Some(others) = &self.others else { return Err(nobody_gave(&wanted)) };
-            for (index, value) in missing.into_iter().zip(others.values(&wanted).await?) {
+            let found = others.values(&wanted).await.map_err(|fault| or_give_it(fault, &wanted))?;
+            for (index, value) in missing.into_iter().zip(found) {
                 values[index] = Some(value);
             }
         }
@@ -62,8 +63,15 @@ impl Secrets for GivenSecrets {
 
 fn nobody_gave(names: &[SecretName]) -> Fault {
     let all: Vec<String> = names.iter().map(ToString::to_string).collect();
-    let hint = format!("give it with `--secret {}=…`, or set AWS credentials", all[0]);
-    Fault::configuration(format!("there is no value for {}", all.join(", "))).hint(hint)
+    let fault = Fault::configuration(format!("there is no value for {}", all.join(", ")));
+    or_give_it(fault.hint("set AWS credentials"), names)
+}
+
+/// Whoever gives some values can give the others too.
+fn or_give_it(fault: Fault, names: &[SecretName]) -> Fault {
+    let give = names.first().map(|name| format!("give values in the file: `{name}=…`")).unwrap_or_default();
+    let hint = fault.hint.as_ref().map_or_else(|| give.clone(), |hint| format!("{hint}; or {give}"));
+    fault.hint(hint)
 }
 
 /// Reads lines of `NAME=VALUE`: empty lines and lines that start with `#` are passed over, a value may stand in single
@@ -168,6 +176,6 @@ mod tests {
         let alone = GivenSecrets::new(given, None);
         let fault = alone.values(&[parameter("token"), parameter("/other"), secret("x:y")]).await.err().unwrap();
         assert_eq!(fault.message, "there is no value for /other, x:y");
-        assert_eq!(fault.hint.as_deref(), Some("give it with `--secret /other=…`, or set AWS credentials"));
+        assert_eq!(fault.hint.as_deref(), Some("set AWS credentials; or give values in the file: `/other=…`"));
     }
 }
