@@ -2,9 +2,11 @@
 
 pub mod aws;
 pub mod binary;
+pub mod door;
 pub mod ecs;
 pub mod git_server;
 pub mod images;
 pub mod port;
 pub mod registry;
 pub mod transcript;
+pub mod workshop;

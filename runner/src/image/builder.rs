@@ -72,6 +72,16 @@ impl ImageBuilder {
         self.credentials.of(host).await
     }
 
+    /// Pushes an image that the engine already has, by its id, under the order's repository and tags. Neither builds
+    /// nor scans.
+    ///
+    /// # Errors
+    /// As [`Images::build`].
+    pub async fn push(&self, order: &ImageOrder, image: &str, progress: &Progress) -> Result<ImageOutcome, Fault> {
+        let place = self.place(order).await?;
+        self.push_to(&place, order, image, progress).await
+    }
+
     async fn place(&self, order: &ImageOrder) -> Result<Place, Fault> {
         let (role, region) = (order.role.as_deref(), order.region.as_deref());
         let Some(host) = order.registry.clone() else {
@@ -88,47 +98,54 @@ impl ImageBuilder {
         Ok(Place { host, account, pair })
     }
 
-    async fn work(&self, order: &ImageOrder, progress: &Progress, cancel: &Cancel) -> Result<ImageOutcome, Fault> {
-        let place = self.place(order).await?;
-        if order.scan.is_some() && place.account.is_none() {
-            return Err(Fault::configuration(format!("registry {} is not ECR's, so it scans no images", place.host))
-                .hint("remove `scan` from the image action"));
-        }
-        progress.doing(format!("building {}", order.repository));
-        let credentials = Arc::clone(&self.credentials);
-        let image = match build(&self.engine, order, &local_name(order), credentials, progress, cancel).await? {
-            Built::Image(image) => image,
-            Built::Failed(text) => return Ok(ImageOutcome::Failed(text)),
-        };
-        progress.doing(format!("pushing {}", order.repository));
-        if let Some(account) = &place.account {
-            self.ecr.ensure_repository(account, &order.repository, order.create_repository).await?;
-        }
-        let repository = Repository::new(self.http.clone(), &place.host, &order.repository, place.pair)?;
-        let push = Push {
-            docker: &self.docker,
-            record: &self.record,
-            repository: Arc::new(repository),
-            image: &image,
-            tags: &order.tags,
-            progress,
-        };
-        let pushed = push.run().await?;
+    /// All that comes after the build.
+    async fn publish(
+        &self,
+        place: &Place,
+        order: &ImageOrder,
+        image: &str,
+        progress: &Progress,
+    ) -> Result<ImageOutcome, Fault> {
+        let outcome = self.push_to(place, order, image, progress).await?;
         self.forget_old_builds().await;
-        let (digest, bytes) = match pushed {
-            Pushed::Done { digest, bytes } => (digest, bytes),
-            Pushed::TagTaken(text) => return Ok(ImageOutcome::Failed(text)),
-        };
-        progress.output(format!("push: {}/{}@{digest}, {bytes} bytes sent\n", place.host, order.repository));
+        let ImageOutcome::Pushed(pushed) = &outcome else { return Ok(outcome) };
         if let (Some(wanted), Some(account)) = (&order.scan, &place.account) {
             progress.doing(format!("waiting for the scan of {}", order.repository));
             let client = self.ecr.client(account).await?;
-            let image = scan::Image { account, repository: &order.repository, digest: &digest };
+            let image = scan::Image { account, repository: &order.repository, digest: &pushed.digest };
             if let Some(text) = scan::gate(&client, &image, wanted, progress).await? {
                 return Ok(ImageOutcome::Failed(text));
             }
         }
+        Ok(outcome)
+    }
+
+    async fn push_to(
+        &self,
+        place: &Place,
+        order: &ImageOrder,
+        image: &str,
+        progress: &Progress,
+    ) -> Result<ImageOutcome, Fault> {
+        progress.doing(format!("pushing {}", order.repository));
+        if let Some(account) = &place.account {
+            self.ecr.ensure_repository(account, &order.repository, order.create_repository).await?;
+        }
+        let repository = Repository::new(self.http.clone(), &place.host, &order.repository, place.pair.clone())?;
+        let push = Push {
+            docker: &self.docker,
+            record: &self.record,
+            repository: Arc::new(repository),
+            image,
+            tags: &order.tags,
+            progress,
+        };
+        let (digest, bytes) = match push.run().await? {
+            Pushed::Done { digest, bytes } => (digest, bytes),
+            Pushed::TagTaken(text) => return Ok(ImageOutcome::Failed(text)),
+        };
         let repository = format!("{}/{}", place.host, order.repository);
+        progress.output(format!("push: {repository}@{digest}, {bytes} bytes sent\n"));
         Ok(ImageOutcome::Pushed(PushedImage {
             uri: format!("{repository}@{digest}"),
             digest,
@@ -151,20 +168,28 @@ impl ImageBuilder {
 #[async_trait]
 impl Images for ImageBuilder {
     async fn build(&self, order: &ImageOrder, progress: &Progress, cancel: &Cancel) -> Result<ImageOutcome, Fault> {
-        tokio::select! {
-            outcome = self.work(order, progress, cancel) => outcome,
-            reason = stopped_after_build(cancel) => {
-                Err(Fault::stopped(format!("the image action was stopped ({reason:?})").to_lowercase()))
-            }
+        let place = until_stopped(cancel, self.place(order)).await?;
+        if order.scan.is_some() && place.account.is_none() {
+            return Err(Fault::configuration(format!("registry {} is not ECR's, so it scans no images", place.host))
+                .hint("remove `scan` from the image action"));
+        }
+        progress.doing(format!("building {}", order.repository));
+        let credentials = Arc::new(self.credentials.preferring(&place.host, place.pair.clone()));
+        match build(&self.engine, order, &local_name(order), credentials, progress, cancel).await? {
+            Built::Image(image) => until_stopped(cancel, self.publish(&place, order, &image, progress)).await,
+            Built::Failed(text) => Ok(ImageOutcome::Failed(text)),
         }
     }
 }
 
-/// A build hears of a stop itself and tells the engine; it gets a moment for that.
-async fn stopped_after_build(cancel: &Cancel) -> crate::cancel::Reason {
-    let reason = cancel.requested().await;
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    reason
+/// Lets go of the work when somebody asks for a stop.
+async fn until_stopped<T>(cancel: &Cancel, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::select! {
+        done = work => done,
+        reason = cancel.requested() => {
+            Err(Fault::stopped(format!("the image action was stopped ({reason:?})").to_lowercase()))
+        }
+    }
 }
 
 /// The build's name in the engine's store: the same for the same kind of build, so that a later one takes it over and

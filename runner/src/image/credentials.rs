@@ -18,18 +18,28 @@ pub struct UserPassword {
 }
 
 /// Credentials by registry host: ECR's own for ECR hosts, else what `docker login` wrote down.
+#[derive(Clone)]
 pub(super) struct Credentials {
     ecr: Ecr,
     docker_config: Option<PathBuf>,
+    preferred: Option<(String, UserPassword)>,
 }
 
 impl Credentials {
     pub(super) fn new(ecr: Ecr, docker_config: Option<PathBuf>) -> Self {
-        Self { ecr, docker_config }
+        Self { ecr, docker_config, preferred: None }
+    }
+
+    /// The same, with credentials for one host that are known already (those of an assumed role, say).
+    pub(super) fn preferring(&self, host: &str, pair: Option<UserPassword>) -> Self {
+        Self { preferred: pair.map(|pair| (host.to_owned(), pair)), ..self.clone() }
     }
 
     /// The credentials for a host; `None` is anonymous.
     pub(super) async fn of(&self, host: &str) -> Result<Option<UserPassword>, Fault> {
+        if let Some((_, pair)) = self.preferred.as_ref().filter(|(preferred, _)| preferred == host) {
+            return Ok(Some(pair.clone()));
+        }
         if let Some(account) = self.ecr.account_of(host, None, None).await {
             return self.ecr.credentials(&account).await.map(Some);
         }

@@ -22,6 +22,11 @@ const MANIFESTS: &str =
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
+/// How long a call that sends and gets little may take.
+const ANSWER: Duration = Duration::from_secs(60);
+/// How long a registry may take to check and file a blob that it has received.
+const FILED: Duration = Duration::from_secs(600);
+
 /// A repository of a registry, with who we are to it.
 pub(super) struct Repository {
     http: Client,
@@ -114,7 +119,7 @@ impl Repository {
         let mut url = upload.clone();
         url.query_pairs_mut().append_pair("digest", digest);
         let request = self.request(Method::PUT, &url).await.header(CONTENT_TYPE, "application/octet-stream");
-        let answer = request.body(rest).send().await.map_err(|error| self.broken(&error))?;
+        let answer = request.body(rest).timeout(FILED).send().await.map_err(|error| self.broken(&error))?;
         self.expect(answer, StatusCode::CREATED).await?;
         Ok(())
     }
@@ -153,7 +158,7 @@ impl Repository {
         let mut pauses = PAUSES.iter();
         let mut authenticated = false;
         loop {
-            let answer = with(self.request(method.clone(), url).await).send().await;
+            let answer = with(self.request(method.clone(), url).await).timeout(ANSWER).send().await;
             let fault = match answer {
                 Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED && !authenticated => {
                     authenticated = true;
