@@ -28,6 +28,8 @@ impl AwsEmulator {
         let port = free();
         let mut command = Command::new(program("ministack"));
         command.env("GATEWAY_PORT", port.to_string()).env("BIND_HOST", "127.0.0.1").env("LOG_LEVEL", "ERROR");
+        // Requests to its registry carry no account: they mean the default one.
+        command.env("MINISTACK_ACCOUNT_ID", ACCOUNT).env("MINISTACK_REGION", REGION);
         Self { server: Server::start(&mut command, port).await }
     }
 

@@ -21,6 +21,9 @@ use crate::fault::Fault;
 /// A token is asked for again this long before it expires.
 const EARLY: SignedDuration = SignedDuration::from_mins(30);
 
+/// The role and the Region that a token was asked for with.
+type Caller = (Option<String>, Option<String>);
+
 /// A token with the registry that it is for.
 #[derive(Clone)]
 struct Token {
@@ -44,7 +47,7 @@ pub(super) struct Account {
 #[derive(Clone)]
 pub(super) struct Ecr {
     aws: Aws,
-    tokens: Arc<Mutex<HashMap<(Option<String>, Option<String>), Token>>>,
+    tokens: Arc<Mutex<HashMap<Caller, Token>>>,
 }
 
 impl Ecr {

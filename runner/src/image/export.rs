@@ -74,13 +74,13 @@ impl Export<'_> {
                 let mut config = Vec::new();
                 entry.by_ref().take(CONFIG_LIMIT).read_to_end(&mut config)?;
                 found.config = Some(config.into());
-            } else if let Some((name, diff_id)) = self.layer_at(&path, blob) {
-                if diff_id.is_none_or(|diff_id| self.missing.contains(&diff_id)) {
-                    let size = entry.size();
-                    let diff_id = self.deflate(&mut entry, size, &blocks)?;
-                    self.missing.remove(&diff_id);
-                    found.names.push((name, diff_id));
-                }
+            } else if let Some((name, diff_id)) = self.layer_at(&path, blob)
+                && diff_id.is_none_or(|diff_id| self.missing.contains(&diff_id))
+            {
+                let size = entry.size();
+                let diff_id = self.deflate(&mut entry, size, &blocks)?;
+                self.missing.remove(&diff_id);
+                found.names.push((name, diff_id));
             }
             if found.config.is_some() && self.missing.is_empty() {
                 break;

@@ -57,7 +57,7 @@ impl Repository {
         let scheme = if is_loopback(host) { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{host}/v2/{name}/"))
             .map_err(|error| Fault::configuration(format!("{host}/{name} is no repository's address: {error}")))?;
-        let basic = pair.as_ref().map(|pair| basic(pair));
+        let basic = pair.as_ref().map(basic);
         Ok(Self { http, base, host: host.to_owned(), name: name.to_owned(), pair, authorization: Mutex::new(basic) })
     }
 
@@ -193,7 +193,7 @@ impl Repository {
             return Ok(false);
         };
         let scope = format!("repository:{}:pull,push", self.name);
-        let token = challenge.token(&self.http, &scope, self.pair.as_ref().map(|pair| basic(pair))).await;
+        let token = challenge.token(&self.http, &scope, self.pair.as_ref().map(basic)).await;
         let token = token.map_err(|error| self.broken(&error))?;
         let mut authorization = self.authorization.lock().await;
         let fresh = token.map(|token| format!("Bearer {token}"));

@@ -1,6 +1,7 @@
 //! Images and ECR: repositories, tags, and scans.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_ecr::Client;
@@ -86,25 +87,25 @@ async fn a_scan_decides_whether_an_image_passes() {
 /// The emulator's ECR with scans, which it does not have: each question is answered with the next of a list.
 struct Scanner {
     door: Door,
-    started: Arc<Mutex<usize>>,
+    started: Arc<AtomicUsize>,
 }
 
 impl Scanner {
     async fn open(told: VecDeque<Value>) -> (AwsEmulator, Self) {
         let aws = AwsEmulator::start().await;
-        let (told, started) = (Arc::new(Mutex::new(told)), Arc::new(Mutex::new(0)));
+        let (told, started) = (Arc::new(Mutex::new(told)), Arc::<AtomicUsize>::default());
         let count = Arc::clone(&started);
         let door = Door::open(format!("127.0.0.1:{}", aws.port()), move |request, _| {
             let (_, call) = request.headers.get("x-amz-target")?.to_str().ok()?.split_once('.')?;
             match call {
-                "StartImageScan" => *count.lock().unwrap() += 1,
+                "StartImageScan" => count.fetch_add(1, Ordering::SeqCst),
                 "DescribeImageScanFindings" => {
-                    let next = told.lock().unwrap().pop_front().unwrap();
+                    let next = told.lock().ok()?.pop_front()?;
                     let status = if next["__type"].is_string() { 400 } else { 200 };
                     return Some(said(status, next.to_string()));
                 }
                 _ => return None,
-            }
+            };
             Some(said(200, json!({ "imageScanStatus": { "status": "PENDING" } }).to_string()))
         });
         (aws, Self { door: door.await, started })
@@ -116,6 +117,6 @@ impl Scanner {
     }
 
     fn started(&self) -> usize {
-        *self.started.lock().unwrap()
+        self.started.load(Ordering::SeqCst)
     }
 }
