@@ -3,11 +3,17 @@
 //! Five fields are cron's own. Six or seven are CodePipeline's form: seconds in front, which must be `*`, days of the
 //! week that count from 1 = Sunday, and perhaps a year behind.
 
+use std::sync::LazyLock;
+
 use croner::parser::{CronParser, Seconds, Year};
+use jiff::tz::TimeZoneDatabase;
 
 use super::reader::Mapping;
 use crate::diagnostic::{Diagnostics, nearest};
 use crate::fields::Written;
+
+/// The time zones that come with the program: a file is as valid on one machine as on another.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// The fields of the window; whatever is wrong is reported.
 pub(super) fn cron(map: &Mapping<'_>, d: &mut Diagnostics) -> Option<Written<String>> {
@@ -27,8 +33,7 @@ pub(super) fn cron(map: &Mapping<'_>, d: &mut Diagnostics) -> Option<Written<Str
 /// The time zone's name; whatever is wrong is reported.
 pub(super) fn time_zone(map: &Mapping<'_>, d: &mut Diagnostics) -> Option<Written<String>> {
     let written = map.plain("time-zone", d)?;
-    // The names that come with the program: a file is as valid on one machine as on another.
-    let zones = jiff::tz::TimeZoneDatabase::bundled();
+    let zones = &*ZONES;
     if zones.get(written.value).is_ok() {
         return Some(Written { value: written.value.to_owned(), span: written.span });
     }

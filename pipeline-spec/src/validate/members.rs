@@ -110,9 +110,9 @@ impl<'a> Members<'a> {
         self.groups.get(name).cloned().or_else(one)
     }
 
-    /// The names as written.
+    /// The names as written, in the order of the file.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
-        self.groups.keys().copied()
+        self.all.iter().filter_map(|member| member.action.name.as_ref()).map(|name| name.value.as_str())
     }
 }
 

@@ -6,34 +6,37 @@ use super::members::{Member, Members};
 use crate::diagnostic::{Diagnostics, did_you_mean};
 use crate::fields::Written;
 
-/// For each member the members of its stage that it needs itself.
+/// For each member the members of its stage that have ended when it starts.
 pub(crate) struct Graph {
-    needs: Vec<Vec<usize>>,
+    /// A bit for each member, in words.
+    before: Vec<Vec<u64>>,
 }
 
 impl Graph {
+    /// `order` has each member after those that it needs.
+    fn of(needs: &[Vec<usize>], order: &[usize]) -> Self {
+        let mut before = vec![vec![0_u64; needs.len().div_ceil(64)]; needs.len()];
+        for place in order {
+            let mut bits = std::mem::take(&mut before[*place]);
+            for need in &needs[*place] {
+                bits[need / 64] |= 1 << (need % 64);
+                bits.iter_mut().zip(&before[*need]).for_each(|(bits, more)| *bits |= more);
+            }
+            before[*place] = bits;
+        }
+        Self { before }
+    }
+
     /// Whether `earlier` has ended when `later` starts; both are of one stage.
     pub(crate) fn follows(&self, later: usize, earlier: usize) -> bool {
-        let mut seen = vec![false; self.needs.len()];
-        let mut open = vec![later];
-        while let Some(place) = open.pop() {
-            for need in self.needs.get(place).into_iter().flatten().copied() {
-                if need == earlier {
-                    return true;
-                }
-                if let Some(mark @ false) = seen.get_mut(need) {
-                    *mark = true;
-                    open.push(need);
-                }
-            }
-        }
-        false
+        let word = self.before.get(later).and_then(|bits| bits.get(earlier / 64));
+        word.is_some_and(|word| word >> (earlier % 64) & 1 == 1)
     }
 }
 
 /// Reports unknown names, names of other stages, and circles.
 pub(super) fn check(members: &Members<'_>, d: &mut Diagnostics) -> Graph {
-    let mut graph = Graph { needs: Vec::with_capacity(members.len()) };
+    let mut all = Vec::with_capacity(members.len());
     for member in members.iter() {
         let mut needs = Vec::new();
         for need in &member.action.needs {
@@ -44,10 +47,10 @@ pub(super) fn check(members: &Members<'_>, d: &mut Diagnostics) -> Graph {
             let range = resolve(members, member, need, first.then_some(&mut *d));
             needs.extend(range.into_iter().flatten());
         }
-        graph.needs.push(needs);
+        all.push(needs);
     }
-    circles(members, &graph, d);
-    graph
+    let order = circles(members, &all, d);
+    Graph::of(&all, &order)
 }
 
 fn named<'a>(member: &Member<'a>) -> &'a str {
@@ -92,17 +95,18 @@ fn resolve(
 }
 
 /// Walks the graph without recursion. A member is white until it is met, grey while its needs are walked, then black;
-/// meeting a grey one closes a circle.
-fn circles(members: &Members<'_>, graph: &Graph, d: &mut Diagnostics) {
+/// meeting a grey one closes a circle. The members come back in the order in which they became black.
+fn circles(members: &Members<'_>, needs: &[Vec<usize>], d: &mut Diagnostics) -> Vec<usize> {
     #[derive(Clone, Copy, PartialEq)]
     enum Colour {
         White,
         Grey,
         Black,
     }
-    let mut colours = vec![Colour::White; graph.needs.len()];
+    let mut colours = vec![Colour::White; needs.len()];
     let mut reported = BTreeSet::new();
-    for start in 0..graph.needs.len() {
+    let mut order = Vec::with_capacity(needs.len());
+    for start in 0..needs.len() {
         // The members on the way from `start`, each with how many of its needs were walked.
         let mut way: Vec<(usize, usize)> = vec![(start, 0)];
         if colours[start] != Colour::White {
@@ -110,8 +114,9 @@ fn circles(members: &Members<'_>, graph: &Graph, d: &mut Diagnostics) {
         }
         colours[start] = Colour::Grey;
         while let Some((place, walked)) = way.last_mut() {
-            let Some(need) = graph.needs[*place].get(*walked).copied() else {
+            let Some(need) = needs[*place].get(*walked).copied() else {
                 colours[*place] = Colour::Black;
+                order.push(*place);
                 way.pop();
                 continue;
             };
@@ -134,6 +139,7 @@ fn circles(members: &Members<'_>, graph: &Graph, d: &mut Diagnostics) {
             }
         }
     }
+    order
 }
 
 /// `circle` holds members of which each needs the next, and the last the first.

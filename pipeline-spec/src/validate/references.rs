@@ -125,7 +125,9 @@ impl Checker<'_> {
         d: &mut Diagnostics,
     ) -> Option<&Member<'_>> {
         let Some(range) = self.members.named(name) else {
-            let hint = match nearest(name, self.members.names()) {
+            // The guess looks at every name; what is not kept needs none.
+            let guess = d.errors() < Diagnostics::KEPT;
+            let hint = match guess.then(|| nearest(name, self.members.names())).flatten() {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("write `${reference}` for the text itself"),
             };
