@@ -2,7 +2,7 @@
 //!
 //! This module knows no format; the readers of buildspecs and pipelines say which keys there are.
 
-use crate::diagnostic::{Diagnostics, Severity, Span, did_you_mean};
+use crate::diagnostic::{Diagnostics, Severity, Span, did_you_mean, shortened};
 use crate::yaml::{Entry, Node, get};
 
 /// A value and the place that it was read from.
@@ -139,14 +139,4 @@ pub fn wrong_type(node: &Node, what: &str, expected: &str, at: Span, d: &mut Dia
         None => (node.kind().to_owned(), at),
     };
     d.error("wrong-type", span, format!("{what} must be {expected}, not {found}"));
-}
-
-/// A text as a message can hold it: one line, and not a long one.
-pub fn shortened(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let mut short: String = line.chars().take(60).collect();
-    if short.len() < text.trim_end().len() {
-        short.push('…');
-    }
-    short
 }

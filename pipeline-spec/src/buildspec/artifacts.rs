@@ -1,8 +1,8 @@
 //! `artifacts`: what leaves the build.
 
 use super::{UNSUPPORTED, Version};
-use crate::diagnostic::{Diagnostics, Severity};
-use crate::fields::{Fields, shortened, wrong_type};
+use crate::diagnostic::{Diagnostics, Severity, shortened};
+use crate::fields::{Fields, wrong_type};
 use crate::yaml::Entry;
 
 /// `artifacts`, or one of its `secondary-artifacts`, as written.

@@ -1,8 +1,8 @@
 //! `cache`: what one build keeps for the next.
 
 use super::UNSUPPORTED;
-use crate::diagnostic::{Diagnostics, Severity, did_you_mean};
-use crate::fields::{Fields, Written, shortened};
+use crate::diagnostic::{Diagnostics, Severity, did_you_mean, shortened};
+use crate::fields::{Fields, Written};
 use crate::yaml::Entry;
 
 /// `cache` as written.

@@ -2,8 +2,8 @@
 
 use super::Version;
 use super::secret::secret_reference;
-use crate::diagnostic::{Diagnostics, Severity, did_you_mean};
-use crate::fields::{Fields, Written, shortened, text_of, wrong_type};
+use crate::diagnostic::{Diagnostics, Severity, did_you_mean, shortened};
+use crate::fields::{Fields, Written, text_of, wrong_type};
 use crate::plan::{EnvironmentVariable, Shell, Template, ValueSource};
 use crate::yaml::Entry;
 

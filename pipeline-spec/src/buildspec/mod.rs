@@ -15,8 +15,8 @@ mod proxy;
 mod reports;
 mod secret;
 
-use crate::diagnostic::{Diagnostics, Reading, Severity, Span};
-use crate::fields::{Fields, Written, shortened};
+use crate::diagnostic::{Diagnostics, Reading, Severity, Span, shortened};
+use crate::fields::{Fields, Written};
 use crate::plan::rule_of;
 use crate::yaml::{self, Node};
 

@@ -2,8 +2,8 @@
 
 use regex::Regex;
 
-use crate::diagnostic::{Diagnostics, did_you_mean};
-use crate::fields::{Written, shortened};
+use crate::diagnostic::{Diagnostics, did_you_mean, shortened};
+use crate::fields::Written;
 use crate::plan::Retry;
 
 /// What a failure of the phase leads to. Not written: the phase's own rule.

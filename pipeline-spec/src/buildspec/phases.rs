@@ -2,8 +2,8 @@
 
 use super::UNSUPPORTED;
 use super::on_failure::{self, OnFailure};
-use crate::diagnostic::{Diagnostics, Severity, did_you_mean};
-use crate::fields::{Fields, shortened, text_of, wrong_type};
+use crate::diagnostic::{Diagnostics, Severity, did_you_mean, shortened};
+use crate::fields::{Fields, text_of, wrong_type};
 use crate::plan::{PhaseRule, phases};
 use crate::yaml::{Entry, Node, Value};
 

@@ -1,8 +1,8 @@
 //! `reports`: test results that are read after the phases.
 
 use super::UNSUPPORTED;
-use crate::diagnostic::{Diagnostics, Severity, did_you_mean};
-use crate::fields::{Fields, Written, shortened, wrong_type};
+use crate::diagnostic::{Diagnostics, Severity, did_you_mean, shortened};
+use crate::fields::{Fields, Written, wrong_type};
 use crate::yaml::Entry;
 
 /// A report group as written.

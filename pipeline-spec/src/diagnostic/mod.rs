@@ -221,3 +221,14 @@ impl<T> Reading<T> {
         Self { value, diagnostics }
     }
 }
+
+/// A text as a message can hold it: one line, and not a long one.
+#[must_use]
+pub fn shortened(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let mut short: String = line.chars().take(60).collect();
+    if short.len() < text.trim_end().len() {
+        short.push('…');
+    }
+    short
+}

@@ -1,7 +1,7 @@
 //! Takes mappings apart key by key, and says what is wrong with keys and values where they stand.
 
-use crate::diagnostic::{Diagnostics, Span, nearest};
-use crate::fields::{Written, shortened};
+use crate::diagnostic::{Diagnostics, Span, nearest, shortened};
+use crate::fields::Written;
 use crate::interpolate;
 use crate::plan::{Reference, Template};
 use crate::quantity::{self, BadQuantity};

@@ -2,8 +2,7 @@
 
 use super::{Known, Members};
 use crate::buildspec::secret_reference;
-use crate::diagnostic::Diagnostics;
-use crate::fields::shortened;
+use crate::diagnostic::{Diagnostics, shortened};
 use crate::interpolate;
 use crate::pipeline::{Action, Build, Deploy, Image, Origin, Pipeline, Text, Work};
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use granit_parser::{Event, Marker, Parser, ScalarStyle};
 
 use super::{Entry, Node, Scalar, Value, syntax};
-use crate::diagnostic::{Diagnostics, Reading, Span};
+use crate::diagnostic::{Diagnostics, Reading, Span, shortened};
 
 /// The longest text that is read, in bytes: some fifty times the longest buildspec seen in the wild.
 pub const MAX_BYTES: usize = 4 << 20;
@@ -71,7 +71,7 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, seen: HashMap<String, Span>, key: Option<Key>, merges: Vec<Node> },
+    Map { entries: Vec<Entry>, index: Index, key: Option<Key>, merges: Vec<Node> },
 }
 
 /// A key that waits for its value.
@@ -103,7 +103,8 @@ impl<'d> Builder<'d> {
             }
             Event::SequenceStart(_, anchor, _) => return self.begin(span, anchor, Content::List(Vec::new())),
             Event::MappingStart(_, anchor, _) => {
-                let content = Content::Map { entries: Vec::new(), seen: HashMap::new(), key: None, merges: Vec::new() };
+                let content =
+                    Content::Map { entries: Vec::new(), index: Index::default(), key: None, merges: Vec::new() };
                 return self.begin(span, anchor, content);
             }
             Event::SequenceEnd | Event::MappingEnd => {
@@ -141,8 +142,8 @@ impl<'d> Builder<'d> {
         }
         let value = match open.content {
             Content::List(items) => Value::List(items),
-            Content::Map { mut entries, seen, merges, .. } => {
-                self.merge(&mut entries, &seen, merges);
+            Content::Map { mut entries, mut index, merges, .. } => {
+                self.merge(&mut entries, &mut index, merges);
                 Value::Map(entries)
             }
         };
@@ -165,8 +166,8 @@ impl<'d> Builder<'d> {
         };
         match content {
             Content::List(items) => items.push(node),
-            Content::Map { entries, seen, key, merges } => match key.take() {
-                None => *key = Some(read_key(node, seen, self.diagnostics)),
+            Content::Map { entries, index, key, merges } => match key.take() {
+                None => *key = Some(read_key(node, entries, index, self.diagnostics)),
                 Some(Key::Bad) => {}
                 Some(Key::Merge) => merges.push(node),
                 Some(Key::Text(key, key_span)) => entries.push(Entry { key, key_span, value: node }),
@@ -192,8 +193,7 @@ impl<'d> Builder<'d> {
     }
 
     /// `<<`: keys that are written win over merged ones, and earlier sources over later ones (yaml.org/type/merge).
-    fn merge(&mut self, entries: &mut Vec<Entry>, seen: &HashMap<String, Span>, merges: Vec<Node>) {
-        let mut merged: HashMap<String, ()> = HashMap::new();
+    fn merge(&mut self, entries: &mut Vec<Entry>, index: &mut Index, merges: Vec<Node>) {
         let sources = merges.into_iter().flat_map(|node| match node.value {
             Value::List(items) => items,
             value => vec![Node { span: node.span, value }],
@@ -204,7 +204,7 @@ impl<'d> Builder<'d> {
                 continue;
             };
             for entry in more {
-                if !seen.contains_key(&entry.key) && merged.insert(entry.key.clone(), ()).is_none() {
+                if index.find(entries, &entry.key).is_none() {
                     entries.push(entry);
                 }
             }
@@ -212,8 +212,31 @@ impl<'d> Builder<'d> {
     }
 }
 
+/// Finds keys of a mapping that is still being read. Most mappings are small and looked through; the keys of a large one
+/// are hashed, so that the time stays in proportion to the text.
+#[derive(Default)]
+struct Index {
+    places: HashMap<String, usize>,
+}
+
+impl Index {
+    /// Up to so many entries are looked through.
+    const SMALL: usize = 16;
+
+    /// Where the key of that name stands. `entries` only ever grows from one call to the next.
+    fn find(&mut self, entries: &[Entry], key: &str) -> Option<Span> {
+        if entries.len() <= Self::SMALL {
+            return entries.iter().find(|entry| entry.key == key).map(|entry| entry.key_span);
+        }
+        for (place, entry) in entries.iter().enumerate().skip(self.places.len()) {
+            self.places.insert(entry.key.clone(), place);
+        }
+        self.places.get(key).map(|place| entries[*place].key_span)
+    }
+}
+
 /// A key must be a text, and the only one of its name.
-fn read_key(node: Node, seen: &mut HashMap<String, Span>, diagnostics: &mut Diagnostics) -> Key {
+fn read_key(node: Node, entries: &[Entry], index: &mut Index, diagnostics: &mut Diagnostics) -> Key {
     let Value::Scalar(scalar) = node.value else {
         diagnostics.error("key", node.span, "a key is a text, not a list or a mapping");
         return Key::Bad;
@@ -221,12 +244,11 @@ fn read_key(node: Node, seen: &mut HashMap<String, Span>, diagnostics: &mut Diag
     if scalar.plain && scalar.text == "<<" {
         return Key::Merge;
     }
-    if let Some(first) = seen.get(&scalar.text) {
-        let message = format!("the key `{}` is written twice", scalar.text);
-        diagnostics.error("duplicate-key", node.span, message).related(*first, "first written here");
+    if let Some(first) = index.find(entries, &scalar.text) {
+        let message = format!("the key `{}` is written twice", shortened(&scalar.text));
+        diagnostics.error("duplicate-key", node.span, message).related(first, "first written here");
         return Key::Bad;
     }
-    seen.insert(scalar.text.clone(), node.span);
     Key::Text(scalar.text, node.span)
 }
 

@@ -72,6 +72,17 @@ fn a_key_written_twice_is_told_with_both_places() {
 }
 
 #[test]
+fn a_key_written_twice_is_found_in_a_large_mapping_too() {
+    let mut text: String = (0..100).map(|number| format!("k{number}: v\n")).collect();
+    text.push_str("k7: v\n<<: {k8: v, new: v}\n");
+    let reading = parse("f.yml", &text);
+    assert_eq!(reading.diagnostics.errors(), 1);
+    check(&text, "101:1 duplicate-key: the key `k7` is written twice");
+    let merged = parse("f.yml", &text.replace("k7: v\n<<", "<<")).value.unwrap();
+    assert_eq!(merged.as_map().unwrap().len(), 101, "k8 is not there twice");
+}
+
+#[test]
 fn the_first_of_several_documents_counts() {
     check(
         "---\na: 1\n---\nb: [\n",

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use super::BatchTask;
-use crate::diagnostic::{Diagnostics, nearest};
-use crate::fields::shortened;
+use crate::diagnostic::{Diagnostics, nearest, shortened};
 
 /// Reports identifiers that are used twice, dependencies that do not exist, and cycles.
 pub(super) fn check(tasks: &[BatchTask], d: &mut Diagnostics) {
