@@ -1,0 +1,165 @@
+//! Builds: phase order, failures, time-outs, stops, secrets.
+
+use std::time::Duration;
+
+use runner::cancel::Reason;
+use runner::engine::memory::Outcome as Does;
+use runner::event::Outcome;
+
+use super::world::{SECRET, World};
+
+const TWO_PHASES: &str = "
+version: 0.2
+phases:
+  build:
+    commands: [make, make install]
+    finally: [make clean]
+  post_build:
+    commands: [report]
+";
+
+fn steps(make: Does) -> Vec<(&'static str, Does)> {
+    vec![
+        ("make", make),
+        ("make install", Does::default()),
+        ("make clean", Does::printing("cleaned\n")),
+        ("report", Does::printing("reported\n")),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_build_phase_still_runs_finally_and_post_build() {
+    let went = World::new(TWO_PHASES, &steps(Does::failing(2))).run().await;
+    let expected = "\
+Source .
+Source at 0123456789abcdef0123456789abcdef01234567
+Stage Build started
+Action build started
+  DOWNLOAD_SOURCE 1
+  DOWNLOAD_SOURCE SUCCEEDED
+  PROVISIONING 1
+  PROVISIONING SUCCEEDED
+  INSTALL 1
+  INSTALL SUCCEEDED
+  PRE_BUILD 1
+  PRE_BUILD SUCCEEDED
+  BUILD 1
+    $ make
+    = 2
+    $ make clean
+    cleaned
+  BUILD FAILED
+  POST_BUILD 1
+    $ report
+    reported
+  POST_BUILD SUCCEEDED
+Action build FAILED: Error while executing command: make. Reason: exit status 2
+Stage Build FAILED: build: Error while executing command: make. Reason: exit status 2
+Run FAILED
+";
+    assert_eq!(went.transcript(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_pre_build_ends_the_build() {
+    let spec = "
+version: 0.2
+phases:
+  pre_build: { commands: [login] }
+  build: { commands: [make] }
+artifacts: { files: ['**/*'] }
+";
+    let went = World::new(spec, &[("login", Does::failing(1)), ("make", Does::default())]).run().await;
+    assert!(went.has("  PRE_BUILD FAILED"));
+    assert!(!went.transcript().contains("make\n") && !went.transcript().contains("UPLOAD_ARTIFACTS"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phase_is_retried_and_its_success_counts() {
+    let spec = "
+version: 0.2
+phases:
+  build: { on-failure: RETRY-2, commands: [flaky] }
+";
+    let world = World::new(spec, &[]);
+    let engine = runner::engine::memory::MemoryEngine::new().on("flaky", [Does::failing(1), Does::default()]);
+    let went = World { engine: std::sync::Arc::new(engine), ..world }.run().await;
+    assert!(went.has("  BUILD 2"), "{}", went.transcript());
+    assert_eq!(went.outcome, Outcome::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_build_times_out_after_an_hour_and_runs_its_finally() {
+    let went = World::new(TWO_PHASES, &steps(Does::hanging())).run().await;
+    assert_eq!(went.outcome.word(), "TIMED_OUT");
+    assert!(went.has("    cleaned") && !went.has("    reported"), "{}", went.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_ignores_sigterm_is_killed_and_finally_still_runs() {
+    let world = World::new(TWO_PHASES, &steps(Does::hanging().ignoring_terminate()));
+    world.stop_after(Duration::from_secs(30), Reason::Stopped);
+    let went = world.run().await;
+    assert_eq!(went.outcome.word(), "STOPPED");
+    assert!(went.has("    = 137") && went.has("    cleaned"), "{}", went.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_stop_leaves_nothing_to_finally() {
+    let world = World::new(TWO_PHASES, &steps(Does::hanging().ignoring_terminate()));
+    world.stop_after(Duration::from_secs(30), Reason::Stopped);
+    world.stop_after(Duration::from_secs(31), Reason::Killed);
+    let went = world.run().await;
+    assert_eq!(went.outcome.word(), "STOPPED");
+    assert!(!went.has("    cleaned"), "{}", went.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finally_that_hangs_has_a_budget() {
+    let mut steps = steps(Does::hanging());
+    steps[2].1 = Does::hanging();
+    let world = World::new(TWO_PHASES, &steps);
+    world.stop_after(Duration::from_secs(30), Reason::Stopped);
+    let went = world.run().await;
+    assert_eq!(went.outcome.word(), "STOPPED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_uses_too_much_memory_fails_and_one_that_dies_is_our_fault() {
+    let spec = "{ version: 0.2, phases: { build: { commands: [eat] } } }";
+    let eaten = World::new(spec, &[("eat", Does::dying(137, true))]).run().await;
+    assert_eq!(eaten.outcome.word(), "FAILED");
+    let died = World::new(spec, &[("eat", Does::dying(1, false))]).run().await;
+    assert_eq!(died.outcome.word(), "FAULT");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_masked_wherever_it_is_printed_and_never_plain_environment() {
+    let spec = "
+version: 0.2
+env:
+  parameter-store: { TOKEN: /demo/token }
+  exported-variables: [TOKEN]
+phases: { build: { commands: [show] } }
+";
+    let show = Does::printing(format!("token={SECRET}\n")).setting("TOKEN", SECRET);
+    let world = World::new(spec, &[("show", show)]);
+    let went = world.run().await;
+    assert!(went.has("    token=***") && went.log.contains("token=***"), "{}", went.transcript());
+    let spec = &world.engine.started()[0];
+    assert!(spec.environment.iter().all(|(_, value)| !value.contains(SECRET)));
+    assert_eq!(went.state.actions[0].variables["TOKEN"], "***");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_does_not_exist_fails_before_any_command() {
+    let spec = "
+version: 0.2
+env: { parameter-store: { TOKEN: /demo/absent } }
+phases: { build: { commands: [show] } }
+";
+    let went = World::new(spec, &[("show", Does::default())]).run().await;
+    assert_eq!(went.outcome.word(), "FAULT");
+    assert!(went.outcome.message().contains("/demo/absent"), "{}", went.outcome.message());
+    assert!(!went.transcript().contains("show"));
+}

@@ -1,0 +1,57 @@
+//! A process that dies in the middle, and the one that goes on.
+
+use std::time::Duration;
+
+use runner::engine::memory::Outcome as Does;
+use runner::event::{Outcome, Slot};
+use runner::gate::Decision;
+
+use super::world::World;
+
+#[tokio::test(start_paused = true)]
+async fn a_build_whose_runner_died_is_followed_to_its_end_and_nothing_runs_twice() {
+    let spec = "{ version: 0.2, phases: { build: { commands: [first, second] } } }";
+    let minute = Duration::from_secs(60);
+    let steps = [
+        ("first", Does::printing("one\n").taking(minute)),
+        ("second", Does::printing("two\n").taking(minute)),
+    ];
+    let world = World::new(spec, &steps);
+    let (run, _) = world.start();
+    // The future is dropped where it stands, as a killed process would.
+    let died = tokio::time::timeout(Duration::from_secs(90), run.carry_out()).await;
+    assert!(died.is_err());
+    drop(run);
+    let went = world.run().await;
+    assert_eq!(went.outcome, Outcome::Succeeded, "{}", went.transcript());
+    assert_eq!(world.engine.started().len(), 0, "the sandbox was destroyed at the end");
+    assert_eq!(went.log.matches("one\n").count(), 1, "{}", went.log);
+    assert_eq!(went.log.matches("two\n").count(), 1, "{}", went.log);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_waits_at_a_gate_survives_its_process_and_repeats_nothing() {
+    let spec = "
+version: 1
+name: web
+source: { path: . }
+stages:
+  - name: Build
+    actions: [ { name: test, build: { image: 'demo:1', commands: [make] } } ]
+  - name: Production
+    before-entry: [ approval: { message: 'Ship it?', timeout: 7d } ]
+    actions:
+      - { name: roll-out, deploy: { ecs: { cluster: prod, service: web, images: { app: 'web@sha256:new' } } } }
+";
+    let world = World::new(spec, &[("make", Does::printing("made\n"))]);
+    let (run, _) = world.start();
+    assert!(tokio::time::timeout(Duration::from_secs(3600), run.carry_out()).await.is_err());
+    drop(run);
+    let (by, at) = ("ada".to_owned(), runner::clock::now());
+    let decision = Decision { rule: 0, by, groups: Vec::new(), at, approved: true, comment: None };
+    world.record().decide("one", "Production", Slot::BeforeEntry, &decision).expect("the answer is taken");
+    let went = world.run().await;
+    assert_eq!(went.outcome, Outcome::Succeeded, "{}", went.transcript());
+    assert!(!went.transcript().contains("$ make"), "{}", went.transcript());
+    assert_eq!(world.deployer.begun("prod", "web"), 1);
+}
