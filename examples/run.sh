@@ -47,7 +47,7 @@ clean_up() {
 
 build_sluice() {
     [ -z "${SLUICE:-}" ] || return 0
-    cargo build --locked -p runner --bin sluice
+    cargo build --locked --workspace --bin sluice
     SLUICE=${CARGO_TARGET_DIR:-$REPOSITORY/target}/debug/sluice
 }
 

@@ -66,8 +66,8 @@ PY
 { echo "FROM $BASE"; echo "LABEL sluice.bench=push"; for n in 0 1 2 3 4; do echo "COPY $n /$n"; done; } >"$WORK/context/Dockerfile"
 DOCKER_BUILDKIT=1 docker build -q -t $IMAGE "$WORK/context" >/dev/null
 ID=$(docker image inspect --format '{{.Id}}' $IMAGE)
-if [ "$PROFILE" = release ]; then cargo build -q --release -p sluice-tests --example push; PUSH=target/release/examples/push
-else cargo build -q -p sluice-tests --example push; PUSH=target/debug/examples/push; fi
+if [ "$PROFILE" = release ]; then cargo build -q --release --workspace --example push; PUSH=target/release/examples/push
+else cargo build -q --workspace --example push; PUSH=target/debug/examples/push; fi
 
 for round in $(seq "$ROUNDS"); do
     start_registry

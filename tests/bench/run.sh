@@ -14,7 +14,7 @@ set_up_tools
 set_up_engine
 set_up_images
 if [ -z "${SLUICE:-}" ]; then
-    cargo build --release --locked -p runner --bin sluice
+    cargo build --release --locked --workspace --bin sluice
     SLUICE=${CARGO_TARGET_DIR:-$REPOSITORY/target}/release/sluice
 fi
 export SLUICE BUSYBOX_IMAGE BENCH_DIR=${BENCH_DIR:-$SLUICE_DEV_DIR}
