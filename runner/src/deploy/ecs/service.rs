@@ -189,8 +189,7 @@ impl ServiceNow {
     /// The deployment to follow when the current task definition has everything already. One that failed does not
     /// count: it is worth a new try.
     pub(super) fn runs_already(&self, has_all: bool) -> Option<&Rollout> {
-        let same = |primary: &&Rollout| primary.revision == self.task_definition;
-        self.primary().filter(same).filter(|primary| has_all && primary.progress != RolloutState::Failed)
+        self.primary().filter(|primary| has_all && primary.progress != RolloutState::Failed)
     }
 
     fn of(service: &Service) -> Self {
@@ -209,13 +208,17 @@ impl ServiceNow {
             .filter(|kind| **kind != DeploymentControllerType::Ecs)
             .map(DeploymentControllerType::as_str)
             .or_else(|| strategy.filter(|kind| **kind != DeploymentStrategy::Rolling).map(DeploymentStrategy::as_str));
+        let rollouts: Vec<Rollout> =
+            service.deployments().iter().map(|deployment| rollout(service, deployment)).collect();
+        // What the service is told to run; its own field may lag behind while ECS rolls back.
+        let primary = rollouts.iter().find(|rollout| rollout.primary).map(|rollout| rollout.revision.clone());
         Self {
-            task_definition: service.task_definition().unwrap_or_default().to_owned(),
+            task_definition: primary.unwrap_or_else(|| service.task_definition().unwrap_or_default().to_owned()),
             desired: service.desired_count(),
             status: service.status().unwrap_or_default().to_owned(),
             unfit: unfit.map(str::to_owned),
             look: Look {
-                rollouts: service.deployments().iter().map(|deployment| rollout(service, deployment)).collect(),
+                rollouts,
                 events: events.collect(),
                 notices: enabled.is_some() || alarms.is_some(),
                 rolls_back: enabled.is_some_and(|breaker| breaker.rollback())
