@@ -71,14 +71,14 @@ pub fn read(group: &str, files: &[String], origin: Origin<'_>) -> (TestReport, V
                 "no matching artifact paths found" => "no matching report paths found".to_owned(),
                 _ => message,
             };
-            notices.push(format!("report group {group}: {message}"));
+            notices.push(message);
             (Vec::new(), notices)
         }
     };
     for member in members.iter().filter(|member| member.path.is_file()) {
         match read_file(&member.path) {
             Ok(of_file) => report.add(of_file),
-            Err(why) => problems.push(format!("report group {group}: {}: {why}", member.name)),
+            Err(why) => problems.push(format!("`{}` {why}", member.name)),
         }
     }
     (report, problems)

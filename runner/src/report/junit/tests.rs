@@ -144,9 +144,9 @@ fn a_group_of_files_is_one_report_and_bad_files_are_named() {
         (report.group.as_str(), report.files, report.total, report.failed, report.duration),
         ("unit", 2, 4, 2, 3.0)
     );
-    assert_eq!(problems, ["report group unit: TEST-c.xml: is no JUnit report: its root is <nope>"]);
+    assert_eq!(problems, ["`TEST-c.xml` is no JUnit report: its root is <nope>"]);
     let (report, problems) = read("unit", &["none/*".into()], origin);
-    assert_eq!((report.files, problems), (0, vec!["report group unit: no matching report paths found".to_owned()]));
+    assert_eq!((report.files, problems), (0, vec!["no matching report paths found".to_owned()]));
 }
 
 proptest::proptest! {
