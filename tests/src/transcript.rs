@@ -3,6 +3,7 @@
 //! ```text
 //! $ sluice run            the command; what stands before it is for people
 //! Run … of hello          lines of its output in this order, others between them; `…` is any text within a line
+//! ~ [lint] no complaints   a line that stands somewhere in it, wherever that is
 //! ! panicked              a text that stands nowhere in it
 //! ? 0                     its exit code
 //! ```
@@ -13,6 +14,7 @@ pub struct Transcript {
     /// The command's words.
     pub command: Vec<String>,
     lines: Vec<String>,
+    anywhere: Vec<String>,
     never: Vec<String>,
     status: i32,
 }
@@ -26,10 +28,13 @@ impl Transcript {
     pub fn parse(text: &str) -> Self {
         let mut rest = text.lines().skip_while(|line| !line.starts_with("$ "));
         let command = rest.next().unwrap_or_else(|| panic!("no line `$ command`"));
-        let mut transcript = Self { command: words(&command[2..]), lines: vec![], never: vec![], status: -1 };
+        let command = words(&command[2..]);
+        let mut transcript = Self { command, lines: vec![], anywhere: vec![], never: vec![], status: -1 };
         for line in rest.filter(|line| !line.trim().is_empty()) {
             if let Some(status) = line.strip_prefix("? ") {
                 transcript.status = status.trim().parse().unwrap_or_else(|error| panic!("{line}: {error}"));
+            } else if let Some(text) = line.strip_prefix("~ ") {
+                transcript.anywhere.push(text.trim_end().to_owned());
             } else if let Some(text) = line.strip_prefix("! ") {
                 transcript.never.push(text.to_owned());
             } else {
@@ -48,6 +53,10 @@ impl Transcript {
             if !printed.any(|line| matches(expected, line.trim_end())) {
                 return Some(format!("this line is missing, or comes too early: {expected}"));
             }
+        }
+        let there = |expected: &&String| output.lines().any(|line| matches(expected, line.trim_end()));
+        if let Some(missing) = self.anywhere.iter().find(|expected| !there(expected)) {
+            return Some(format!("this line is missing: {missing}"));
         }
         if let Some(found) = self.never.iter().find(|never| output.contains(never.as_str())) {
             return Some(format!("this should not be there: {found}"));
@@ -85,7 +94,7 @@ fn matches(pattern: &str, line: &str) -> bool {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "For people.\n$ sluice run --var 'a=b c'\nRun … of x (…)\nhello\n! secret\n? 1\n";
+    const TEXT: &str = "For people.\n$ sluice run --var 'a=b c'\nRun … of x (…)\nhello\n~ Run …\n! secret\n? 1\n";
 
     fn difference(output: &str, status: i32) -> Option<String> {
         Transcript::parse(TEXT).difference(output, status)
@@ -96,6 +105,9 @@ mod tests {
         assert_eq!(Transcript::parse(TEXT).command, ["sluice", "run", "--var", "a=b c"]);
         assert_eq!(difference("Run 01 of x (2)\nother\nhello\nmore\n", 1), None);
         assert!(difference("hello\nRun 01 of x (2)\n", 1).unwrap().ends_with("too early: hello"));
+        let anywhere = Transcript::parse("$ x\nb\n~ a…\n? 0");
+        assert_eq!(anywhere.difference("a1\nb\n", 0), None);
+        assert_eq!(anywhere.difference("b\n", 0).unwrap(), "this line is missing: a…");
     }
 
     #[test]

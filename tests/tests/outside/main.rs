@@ -1,1 +1,3 @@
 //! Ring 4: the binary, as a user would run it.
+
+mod examples;
