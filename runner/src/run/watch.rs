@@ -43,7 +43,9 @@ struct Watch<'a> {
     build: &'a Build,
     key: &'a SandboxKey,
     watched: Watched,
-    /// The failure of the section that runs, if it has one.
+    /// The section that runs.
+    open: Option<usize>,
+    /// Its failure, if it has one.
     failing: Option<String>,
     /// When the build must be over.
     build_deadline: Option<Instant>,
@@ -89,6 +91,7 @@ impl Run {
                 _ = self.cancel.at_least(Reason::Killed), if watch.may_be_destroyed() => watch.destroy().await?,
             }
             if ending.is_some() && told.is_empty() {
+                watch.close(ending.as_ref());
                 watch.watched.ending = ending;
                 return Ok(watch.watched);
             }
@@ -111,6 +114,7 @@ impl<'a> Watch<'a> {
             build,
             key,
             watched: Watched::default(),
+            open: None,
             failing: None,
             build_deadline: None,
             command_deadline: None,
@@ -192,7 +196,7 @@ impl<'a> Watch<'a> {
         let told = match what {
             Did::Output(text) => What::Output { action, text },
             Did::SectionStarted { section, attempt } => {
-                self.failing = None;
+                (self.open, self.failing) = (Some(section), None);
                 if self.build_deadline.is_none() {
                     self.build_deadline = Some(left(at, self.build.timeouts.build_seconds));
                 }
@@ -216,6 +220,7 @@ impl<'a> Watch<'a> {
             }
             Did::SectionFinished { section, succeeded } => {
                 let Some(phase) = self.phase(section) else { return };
+                self.open = None;
                 let outcome = self.section_outcome(section, succeeded);
                 What::PhaseFinished { action, phase: phase.name.clone(), outcome }
             }
@@ -245,11 +250,23 @@ impl<'a> Watch<'a> {
         }
         let message = self.failing.take().unwrap_or_else(|| "a command failed".to_owned());
         self.watched.failures.push((section, message.clone()));
-        match &self.watched.stopped {
-            Some((Reason::TimedOut, message)) => Outcome::TimedOut { message: message.clone() },
-            Some((_, message)) => Outcome::Stopped { message: message.clone() },
-            None => Outcome::Failed { message },
-        }
+        self.stopped_outcome().unwrap_or(Outcome::Failed { message })
+    }
+
+    fn stopped_outcome(&self) -> Option<Outcome> {
+        let (reason, message) = self.watched.stopped.clone()?;
+        Some(if reason == Reason::TimedOut { Outcome::TimedOut { message } } else { Outcome::Stopped { message } })
+    }
+
+    /// Ends the phase that a sandbox was in when it died.
+    fn close(&mut self, ending: Option<&Ending>) {
+        let Some(phase) = self.open.take().and_then(|section| self.phase(section)) else { return };
+        let outcome = self.stopped_outcome().unwrap_or_else(|| match ending {
+            Some(Ending::Died { out_of_memory: true, .. }) => Outcome::failed("the build used too much memory"),
+            _ => Outcome::from(Fault::system("the container died")),
+        });
+        let action = self.action.to_owned();
+        self.run.recorder.tell(What::PhaseFinished { action, phase: phase.name.clone(), outcome });
     }
 }
 

@@ -1,9 +1,10 @@
 //! Builds: phase order, failures, time-outs, stops, secrets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use runner::cancel::Reason;
-use runner::engine::memory::Outcome as Does;
+use runner::engine::memory::{MemoryEngine, Outcome as Does};
 use runner::event::Outcome;
 
 use super::world::{SECRET, World};
@@ -81,9 +82,9 @@ version: 0.2
 phases:
   build: { on-failure: RETRY-2, commands: [flaky] }
 ";
-    let world = World::new(spec, &[]);
-    let engine = runner::engine::memory::MemoryEngine::new().on("flaky", [Does::failing(1), Does::default()]);
-    let went = World { engine: std::sync::Arc::new(engine), ..world }.run().await;
+    let mut world = World::new(spec, &[]);
+    world.engine = Arc::new(MemoryEngine::new().on("flaky", [Does::failing(1), Does::default()]));
+    let went = world.run().await;
     assert!(went.has("  BUILD 2"), "{}", went.transcript());
     assert_eq!(went.outcome, Outcome::Succeeded);
 }

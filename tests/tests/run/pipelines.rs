@@ -66,8 +66,8 @@ async fn a_rejected_gate_deploys_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_roll_out_that_fails_is_taken_back() {
-    let world = world();
-    world.deployer.clone().fate("registry/web@sha256:new", Fate::Fails);
+    let mut world = world();
+    world.deployer = world.deployer.fate("registry/web@sha256:new", Fate::Fails);
     decide_after(&world, Duration::from_secs(1), true);
     let went = world.run().await;
     assert_eq!(went.outcome.word(), "FAILED", "{}", went.transcript());

@@ -21,7 +21,7 @@ use runner::progress::Progress;
 use runner::recorder::Recorder;
 use runner::report::progress_lines;
 use runner::run::{Options, Ports, Run};
-use runner::secret::memory::MemorySecrets;
+use runner::secret::MemorySecrets;
 use runner::sink::{LogFiles, Sink};
 use runner::source::{Revision, Sources};
 use runner::state::RunState;
@@ -88,8 +88,7 @@ impl World {
         let events = Arc::new(Mutex::new(Vec::new()));
         let own = self.folders().run("one");
         own.create().expect("its folder");
-        let sinks: Vec<Box<dyn Sink>> =
-            vec![Box::new(LogFiles::new(own.clone())), Box::new(Kept(Arc::clone(&events)))];
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone())), Box::new(Kept(Arc::clone(&events)))];
         let state = RunState::of(&record.events("one", 0).expect("its events"));
         let recorder = Recorder::new("one", record, state, sinks, self.cancel.clone()).expect("a recorder");
         let secrets = MemorySecrets::new().parameter("/demo/token", SECRET);
@@ -118,9 +117,10 @@ impl World {
     pub(crate) async fn went(&self, outcome: Outcome, events: Vec<Event>) -> Went {
         let history = self.record().events("one", 0).expect("the history");
         let state = RunState::of(&history);
-        let logs = state.actions.iter().map(|action| {
-            std::fs::read_to_string(self.folders().run("one").log(&action.name)).unwrap_or_default()
-        });
+        let logs = state
+            .actions
+            .iter()
+            .map(|action| std::fs::read_to_string(self.folders().run("one").log(&action.name)).unwrap_or_default());
         let went = Went { outcome, log: logs.collect(), events, state };
         laws(&went, &history);
         assert_eq!(self.engine.list().await.expect("the engine's list"), [], "something is left in the engine");
