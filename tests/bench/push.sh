@@ -64,7 +64,8 @@ for layer in range(5):
         out.write(text + rng.randbytes(40_000_000 - len(text)))
 PY
 { echo "FROM $BASE"; echo "LABEL sluice.bench=push"; for n in 0 1 2 3 4; do echo "COPY $n /$n"; done; } >"$WORK/context/Dockerfile"
-DOCKER_BUILDKIT=1 docker build -q -t $IMAGE "$WORK/context" >/dev/null
+# The classic builder: the client may lack the plugin that BuildKit needs.
+DOCKER_BUILDKIT=0 docker build -q -t $IMAGE "$WORK/context" >"$WORK/out" 2>&1 || { cat "$WORK/out" >&2; exit 1; }
 ID=$(docker image inspect --format '{{.Id}}' $IMAGE)
 if [ "$PROFILE" = release ]; then cargo build -q --release --workspace --example push; PUSH=target/release/examples/push
 else cargo build -q --workspace --example push; PUSH=target/debug/examples/push; fi

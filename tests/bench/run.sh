@@ -12,12 +12,13 @@ cd "$(dirname "$0")/../.."
 
 set_up_tools
 set_up_engine
+set_up_test_services
 set_up_images
 if [ -z "${SLUICE:-}" ]; then
     cargo build --release --locked --workspace --bin sluice
     SLUICE=${CARGO_TARGET_DIR:-$REPOSITORY/target}/release/sluice
 fi
-export SLUICE BUSYBOX_IMAGE BENCH_DIR=${BENCH_DIR:-$SLUICE_DEV_DIR}
+export SLUICE BUSYBOX_IMAGE SLUICE_TEST_BUSYBOX_IMAGE=$BUSYBOX_IMAGE BENCH_DIR=${BENCH_DIR:-$SLUICE_DEV_DIR}
 
 wanted() { [ "${#CASES[@]}" -eq 0 ] || [[ " ${CASES[*]} " == *" $1 "* ]]; }
 CASES=("$@")
