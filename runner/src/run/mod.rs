@@ -158,9 +158,11 @@ impl Run {
         self.begin();
         let outcome = self.all_stages().await.unwrap_or_else(Outcome::from);
         self.clean_up().await;
-        self.recorder.tell(What::RunFinished { outcome: outcome.clone() });
         self.recorder.flush();
-        self.recorder.fault().map_or(outcome, Outcome::from)
+        // A run that could not be recorded was stopped by nobody.
+        let outcome = self.recorder.fault().map_or(outcome, Outcome::from);
+        self.recorder.tell(What::RunFinished { outcome: outcome.clone() });
+        outcome
     }
 
     fn begin(&self) {
