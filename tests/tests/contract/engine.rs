@@ -1,8 +1,11 @@
 //! Contract suite: engine. The same tests on the engine in memory and on Docker; `docker.rs` has what only a real one
 //! can show. Every test ends in 'nothing is left'.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
 mod bench;
 mod docker;
+mod docker_away;
 mod docker_services;
 
 use std::time::Duration;

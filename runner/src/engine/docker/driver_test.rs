@@ -229,6 +229,15 @@ fn bash_arrays_work_in_bash_and_strings_carry_over() {
 }
 
 #[test]
+fn bashs_constants_do_no_harm() {
+    for shell in [ShellKind::Sh, ShellKind::Bash] {
+        let mut exporting = program(vec![section(&["export UID PPID; A=1", "echo $A"])]);
+        exporting.shell = shell;
+        assert_eq!(drive(Path::new("/bin/bash"), &exporting), "<S0 1><0><=0><1>1\n<=0><E0 true>");
+    }
+}
+
+#[test]
 fn a_user_that_does_not_exist_is_a_step_that_fails() {
     let mut other = section(&["id -un"]);
     other.user = Some("no-such-user".to_owned());

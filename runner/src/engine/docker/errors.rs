@@ -128,6 +128,8 @@ pub(super) fn fault(doing: impl Display, image: &str, error: &Error) -> Fault {
             .hint("a build needs an image with a POSIX shell, in CodeBuild too"),
         Trouble::NoSpace => Fault::system(message)
             .hint("the engine's disk is full: `docker system df` shows by what, `docker system prune` frees some"),
+        Trouble::Transient if !image.is_empty() => Fault::system(message)
+            .hint("check the way to the registry, and the image's name: one made on this machine must be built before"),
         _ => Fault::system(message),
     }
 }

@@ -66,8 +66,11 @@ pub(super) fn handed_over<'a>(secrets: impl Iterator<Item = (&'a str, &'a str)>,
 /// The assignments before the prelude.
 fn values_of(program: &Program, frame: &Frame<'_>, script: &mut String) {
     let tmp = frame.tmp;
-    let keep =
-        format!("{{ set -- \"$?\"; set +x; export -p >|{tmp}/env.sh; pwd >|{tmp}/dir; }} 2>/dev/null; exit \"$1\"");
+    // Bash's own constants must not come back from the environment: assigning one ends a POSIX shell.
+    let hide = "[ -z \"${BASH_VERSION-}\" ] || export -n UID EUID PPID BASHOPTS SHELLOPTS";
+    let keep = format!(
+        "{{ set -- \"$?\"; set +x; {hide}; export -p >|{tmp}/env.sh; pwd >|{tmp}/dir; }} 2>/dev/null; exit \"$1\""
+    );
     let (carry, after) = match program.carries_state {
         true => (format!("trap {} EXIT; set -a", quote(&keep)), keep.as_str()),
         false => (String::new(), ""),

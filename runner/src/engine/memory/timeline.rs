@@ -8,6 +8,9 @@ use super::super::{Ending, NextSection, SandboxSpec, Section, Step, Stop, What};
 use super::Script;
 use super::outcome::Outcome;
 
+/// Files by their path in the sandbox, with their contents.
+type Writes = Vec<(String, Vec<u8>)>;
+
 /// The whole of it.
 pub(super) struct Timeline {
     pub entries: Vec<Entry>,
@@ -21,7 +24,7 @@ pub(super) struct Entry {
     pub at: Duration,
     pub what: What,
     /// Files that were written with it.
-    pub writes: Vec<(String, Vec<u8>)>,
+    pub writes: Writes,
 }
 
 /// Why nothing more happens before the program's end.
@@ -81,7 +84,7 @@ impl<'a> Run<'a> {
             self.tell(What::SectionStarted { section: index, attempt });
             let steps = self.steps(index, &section.steps, false)?;
             let finally = self.steps(index, &section.finally, true)?;
-            let failed = steps.clone().err().or(finally.err());
+            let failed = steps.err().or(finally.err());
             self.tell(What::SectionFinished { section: index, succeeded: failed.is_none() });
             if self.is_stopped() {
                 return Err(Halt::Over);
@@ -119,7 +122,7 @@ impl<'a> Run<'a> {
         Ok(Ok(()))
     }
 
-    fn step(&mut self, step: &'a Step) -> Result<(i32, Vec<(String, Vec<u8>)>), Halt> {
+    fn step(&mut self, step: &'a Step) -> Result<(i32, Writes), Halt> {
         let nth = self.used.entry(&step.text).or_default();
         let outcome = self.script.outcome(&step.text, *nth).cloned().unwrap_or_default();
         *nth += 1;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bollard::exec::{CreateExecOptions, StartExecOptions};
 use runner::cancel::Cancel;
 use runner::engine::docker::{DockerConfig, DockerEngine, NoLogins};
 use runner::engine::memory::{MemoryEngine, Outcome};
@@ -99,10 +100,17 @@ impl Bench {
     }
 
     pub(crate) fn follow(&self, spec: &SandboxSpec) -> Follower {
-        let (tell, records) = mpsc::channel(64);
-        let (engine, key, folder) = (Arc::clone(&self.engine), spec.key.clone(), spec.records.clone());
-        let task = tokio::spawn(async move { engine.follow(&key, &folder, tell).await });
-        Follower { task, records, told: Vec::new() }
+        let engine: Arc<dyn Engine> = self.engine.clone();
+        Follower::of(engine, spec)
+    }
+
+    /// Runs a shell command in a sandbox from outside.
+    pub(crate) async fn exec(&self, spec: &SandboxSpec, command: &str) {
+        let name = format!("sluice-{}.{}", spec.key.run, spec.key.name);
+        let options = CreateExecOptions { cmd: Some(vec!["/bin/sh", "-c", command]), ..CreateExecOptions::default() };
+        let exec = images::engine().create_exec(&name, options).await.unwrap();
+        let detached = StartExecOptions { detach: true, ..StartExecOptions::default() };
+        images::engine().start_exec(&exec.id, Some(detached)).await.unwrap();
     }
 
     pub(crate) async fn start_and_follow(&self, spec: &SandboxSpec) -> Follower {
@@ -144,6 +152,14 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
+    /// One that follows a sandbox through that engine.
+    pub(crate) fn of(engine: Arc<dyn Engine>, spec: &SandboxSpec) -> Self {
+        let (tell, records) = mpsc::channel(64);
+        let (key, folder) = (spec.key.clone(), spec.records.clone());
+        let task = tokio::spawn(async move { engine.follow(&key, &folder, tell).await });
+        Self { task, records, told: Vec::new() }
+    }
+
     /// Reads on until something happens.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&What) -> bool) {
         while let Some(record) = self.records.recv().await {
