@@ -167,11 +167,17 @@ mod tests {
         let elsewhere = Arc::new(super::super::MemorySecrets::new().parameter("/other", "3"));
         let secrets = GivenSecrets::new(given.clone(), Some(elsewhere));
         let parameter = |name: &str| SecretName::Parameter(name.to_owned());
-        let names =
-            [parameter("/other"), parameter("token:3"), secret("db:user"), secret("db:password"), secret("db::PREV")];
+        let names = [
+            parameter("/other"),
+            parameter("token:3"),
+            secret("db:user"),
+            secret("db:password"),
+            secret("db::PREV"),
+            secret("db:user:NEXT"),
+        ];
         let values: Vec<_> =
             secrets.values(&names).await.unwrap().iter().map(|value| value.expose().to_owned()).collect();
-        assert_eq!(values, ["3", "2", "u", "q", "old"]);
+        assert_eq!(values, ["3", "2", "u", "q", "old", "u"]);
 
         let alone = GivenSecrets::new(given, None);
         let fault = alone.values(&[parameter("token"), parameter("/other"), secret("x:y")]).await.err().unwrap();
