@@ -145,6 +145,11 @@ fn a_group_of_files_is_one_report_and_bad_files_are_named() {
         ("unit", 2, 4, 2, 3.0)
     );
     assert_eq!(problems, ["`TEST-c.xml` is no JUnit report: its root is <nope>"]);
+    let many = format!("<testsuite>{}</testsuite>", "<testcase><failure/></testcase>".repeat(300));
+    std::fs::write(root.path().join("out/many-1.xml"), &many).unwrap();
+    std::fs::write(root.path().join("out/many-2.xml"), &many).unwrap();
+    let (report, _) = read("unit", &["many-*.xml".into()], origin);
+    assert_eq!((report.failed, report.failures.len()), (600, CASES_KEPT));
     let (report, problems) = read("unit", &["none/*".into()], origin);
     assert_eq!((report.files, problems), (0, vec!["no matching report paths found".to_owned()]));
 }
