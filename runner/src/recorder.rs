@@ -161,7 +161,7 @@ impl Recording {
                 {
                     self.end_stream(at, &action.to_owned());
                 }
-                let what = self.masked(what);
+                let what = masked(&self.needles, what);
                 self.hand_out(at, what);
             }
         }
@@ -179,21 +179,6 @@ impl Recording {
     fn output(&mut self, at: Timestamp, action: String, masked: Vec<u8>) {
         if !masked.is_empty() {
             self.hand_out(at, What::Output { action, text: Bytes::from(masked) });
-        }
-    }
-
-    /// The same event with every text in it masked.
-    fn masked(&self, what: What) -> What {
-        let masked = serde_json::to_value(&what).map(|value| self.masked_value(value));
-        masked.and_then(serde_json::from_value).unwrap_or(what)
-    }
-
-    fn masked_value(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => Value::String(self.needles.mask_text(&text)),
-            Value::Array(items) => items.into_iter().map(|item| self.masked_value(item)).collect(),
-            Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, self.masked_value(value))).collect(),
-            other => other,
         }
     }
 
@@ -218,5 +203,51 @@ impl Recording {
             self.fault = Some(fault);
             self.cancel.request(Reason::Stopped);
         }
+    }
+}
+
+/// The keys of an event whose texts are words of ours and times, and never somebody else's: a secret that happens to
+/// be `system` or `2026` must not make an event unreadable.
+const OUR_WORDS: [&str; 7] = ["type", "status", "kind", "slot", "reason", "at", "until"];
+
+/// The same event with every text in it masked. One that cannot be told without a secret is told by its name alone.
+fn masked(needles: &Arc<Needles>, what: What) -> What {
+    let action = what.action().map(|action| needles.mask_text(action));
+    let value = serde_json::to_value(what).map(|value| masked_value(needles, value));
+    value.and_then(serde_json::from_value).unwrap_or_else(|error| {
+        tracing::error!(%error, "an event cannot be masked");
+        What::Notice { action, warning: true, text: "something happened that cannot be told without a secret".into() }
+    })
+}
+
+fn masked_value(needles: &Arc<Needles>, value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(needles.mask_text(&text)),
+        Value::Array(items) => items.into_iter().map(|item| masked_value(needles, item)).collect(),
+        Value::Object(entries) => {
+            let masked = |(key, value): (String, Value)| match OUR_WORDS.contains(&key.as_str()) {
+                true if value.is_string() => (key, value),
+                _ => (key, masked_value(needles, value)),
+            };
+            entries.into_iter().map(masked).collect()
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Outcome;
+    use crate::fault::FaultKind;
+
+    #[test]
+    fn a_secret_that_is_one_of_our_words_leaves_no_event_unmasked() {
+        let secrets = ["system", "hunter2-extra", "2026", "faulted"].map(SecretText::new);
+        let (needles, _) = Needles::of(secrets.iter().map(|secret| ("NAME", secret))).unwrap();
+        let outcome = |message: &str| Outcome::Faulted { kind: FaultKind::System, message: message.into(), hint: None };
+        let what = |message| What::ActionFinished { action: "build".into(), outcome: outcome(message) };
+        let told = masked(&Arc::new(needles), what("login as system with hunter2-extra failed in 2026"));
+        assert_eq!(told, what("login as *** with *** failed in ***"));
     }
 }
