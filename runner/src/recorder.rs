@@ -159,7 +159,7 @@ impl Recording {
                 if !what.is_passing()
                     && let Some(action) = what.action()
                 {
-                    self.end_stream(at, &action.to_owned());
+                    self.end_stream(at, action);
                 }
                 let what = masked(&self.needles, what);
                 self.hand_out(at, what);

@@ -13,7 +13,8 @@ use crate::cache::LocalCache;
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::deploy::ecs::{EcsConfig, EcsDeployer};
-use crate::engine::docker::{DockerConfig, DockerEngine, RegistryLogin, RegistryLogins};
+use crate::engine::Sandboxes as _;
+use crate::engine::docker::{DockerConfig, DockerEngine, NoLogins, RegistryLogin, RegistryLogins};
 use crate::fault::{Fault, io};
 use crate::gate::Decision;
 use crate::identity;
@@ -78,6 +79,21 @@ pub fn run(
     let recorder = Recorder::new(&row.id, record, state, sinks, cancel.clone())?;
     let ports = ports(environment, folders, secrets)?;
     Ok(Run::new(row.id, plan, options, ports, recorder, cancel, own, identity::owner(), prefetched))
+}
+
+/// Removes what earlier runs had to leave in the engine, while the new one goes on.
+pub fn sweep(environment: &Environment, folders: &StateFolders) {
+    let left = folders.runs_left_in_engine();
+    if left.is_empty() {
+        return;
+    }
+    let (engine, folders) = (engine(environment, Arc::new(NoLogins)), folders.clone());
+    tokio::spawn(async move {
+        for run in left {
+            let removed = engine.destroy(&run, None).await.and_then(|()| folders.run(&run).note_left_in_engine(false));
+            removed.unwrap_or_else(|fault| tracing::warn!(run, %fault, "something is still left in the engine"));
+        }
+    });
 }
 
 /// Answers on the terminal go to the record, like those of other processes.

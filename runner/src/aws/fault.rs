@@ -183,7 +183,8 @@ mod tests {
                  <Code>{code}</Code><Message>no, {code}</Message></Error><RequestId>1</RequestId></ErrorResponse>"
             );
             while let Ok((mut stream, _)) = listener.accept().await {
-                stream.read(&mut [0; 8192]).await.unwrap();
+                let read = stream.read(&mut [0; 8192]).await.unwrap();
+                assert!(read > 0, "a request came");
                 let head =
                     format!("HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
                 stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();

@@ -1,6 +1,5 @@
 //! `sluice doctor`: what is missing on this machine, and how to mend it.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ const FREE: u64 = 5 << 30;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How far the clock may be off before AWS refuses signatures (five minutes) with some room.
-const SKEW: u64 = 120;
+const SKEW: Duration = Duration::from_secs(120);
 
 #[derive(clap::Args)]
 #[command(after_help = "Exit codes: 0 all is well, or only AWS credentials are missing; 3 something must be mended.")]
@@ -109,22 +108,18 @@ async fn credentials() -> Found {
     }
 }
 
-/// The clock of this machine against the newest file that another clock dated is no proof; the engine's is one when it
-/// runs elsewhere, and the file system's when it is mounted.
+/// The clock against the engine's: the two are apart when the engine's virtual machine has slept.
 async fn clock(context: &Context) -> Found {
-    let skew = context.folders().ok().and_then(|folders| file_system_skew(folders.root()));
-    match skew {
-        Some(seconds) if seconds > SKEW => Found::Warning(
-            Fault::system(format!("the clock is {seconds} seconds off the file system's"))
+    let engine = wire::engine(&context.environment, Arc::new(NoLogins));
+    let Ok(there) = engine.time().await else {
+        return Found::Well("not compared: no engine answers".to_owned());
+    };
+    let apart = crate::clock::now().duration_since(there).unsigned_abs();
+    if apart > SKEW {
+        return Found::Warning(
+            Fault::system(format!("the clock is {} seconds off the engine's", apart.as_secs()))
                 .hint("AWS refuses signatures that are five minutes off: let chrony or systemd-timesyncd run"),
-        ),
-        _ => Found::Well(crate::clock::now().to_string()),
+        );
     }
-}
-
-fn file_system_skew(folder: &Path) -> Option<u64> {
-    let file = tempfile::NamedTempFile::new_in(folder).ok()?;
-    let modified = file.as_file().metadata().ok()?.modified().ok()?;
-    let there = jiff::Timestamp::try_from(modified).ok()?;
-    Some(crate::clock::now().duration_since(there).unsigned_abs().as_secs())
+    Found::Well(format!("{} (within {} s of the engine's)", crate::clock::now(), apart.as_secs() + 1))
 }

@@ -119,6 +119,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<Exit, Fault> {
         };
         let cancel = Cancel::new();
         signal::listen(cancel.clone());
+        wire::sweep(&context.environment, &folders);
         let order = wire::Order {
             row,
             plan,

@@ -15,7 +15,6 @@ use crate::engine::{Ending, Mount, SandboxKey, SandboxSpec, ServiceSpec};
 use crate::event::{Outcome, What};
 use crate::fault::{Fault, FaultKind};
 use crate::secret::{SecretName, SecretText};
-use crate::source::Revision;
 use crate::state::BuildState;
 use crate::store::new_build_id;
 
@@ -187,7 +186,7 @@ impl Run {
         state: &BuildState,
         start: i64,
     ) -> Result<Environment, Fault> {
-        let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_else(Revision::default);
+        let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_default();
         let mut plain = variables(&Facts {
             uuid: state.id.rsplit(':').next().unwrap_or_default(),
             project: &build.project,

@@ -211,6 +211,9 @@ impl Run {
             Ok(Err(fault)) => Some(fault.message),
             Err(_) => Some(format!("the engine did not answer within {} seconds", LIMIT.as_secs())),
         };
+        if let Err(fault) = self.folders.note_left_in_engine(failure.is_some()) {
+            tracing::warn!(%fault, "what is left in the engine could not be noted");
+        }
         if let Some(failure) = failure {
             let text = format!("containers of this run may be left in the engine: {failure}");
             self.recorder.tell(What::Notice { action: None, warning: true, text });

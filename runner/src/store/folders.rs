@@ -4,6 +4,7 @@
 //! STATE/record.db          the record
 //! STATE/runs/RUN/          one run: lock, source/, logs/, artifacts/, builds/
 //! STATE/mirrors/ caches/ images/
+//! STATE/left-in-engine/    runs whose containers could not be removed
 //! ```
 
 use std::fs::File;
@@ -23,6 +24,7 @@ pub struct StateFolders {
 #[derive(Clone, Debug)]
 pub struct RunFolders {
     root: PathBuf,
+    left: PathBuf,
 }
 
 /// The right to go on with a run; given up when dropped or when the process dies.
@@ -65,7 +67,18 @@ impl StateFolders {
     /// The folder of a run.
     #[must_use]
     pub fn run(&self, id: &str) -> RunFolders {
-        RunFolders { root: self.root.join("runs").join(id) }
+        RunFolders { root: self.root.join("runs").join(id), left: self.left_in_engine().join(id) }
+    }
+
+    /// The runs that may have left something in the engine, because it was away when they ended.
+    #[must_use]
+    pub fn runs_left_in_engine(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.left_in_engine()).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    fn left_in_engine(&self) -> PathBuf {
+        self.root.join("left-in-engine")
     }
 }
 
@@ -98,6 +111,20 @@ impl RunFolders {
     #[must_use]
     pub fn build(&self, action: &str) -> PathBuf {
         self.root.join("builds").join(action)
+    }
+
+    /// Notes whether the run may have left something in the engine, for the next run on this machine to remove.
+    pub fn note_left_in_engine(&self, left: bool) -> Result<(), Fault> {
+        match (left, self.left.parent()) {
+            (true, Some(folder)) => {
+                std::fs::create_dir_all(folder).map_err(io(folder))?;
+                std::fs::write(&self.left, "").map_err(io(&self.left))
+            }
+            _ => match std::fs::remove_file(&self.left) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(&self.left)(error)),
+                _ => Ok(()),
+            },
+        }
     }
 
     /// Makes the folder, for this user only: it holds the user's source and output.

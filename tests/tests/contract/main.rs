@@ -1,5 +1,7 @@
 //! Ring 3: one suite a trait, run on the fake and on the real thing.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 mod deploy;
 mod engine;
 mod image;

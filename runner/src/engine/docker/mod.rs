@@ -79,6 +79,16 @@ impl DockerEngine {
         Ok(format!("{release} (API {api})"))
     }
 
+    /// What time it is where the engine runs, which is not here when that is a virtual machine.
+    ///
+    /// # Errors
+    /// A `System` fault when the engine does not answer, or tells no time.
+    pub async fn time(&self) -> Result<jiff::Timestamp, Fault> {
+        let info = self.client().await?.info().await.map_err(|error| self.fault("asking its time", &error))?;
+        let told = info.system_time.unwrap_or_default();
+        told.parse().map_err(|error| Fault::system(format!("the engine's time `{told}` cannot be read: {error}")))
+    }
+
     /// Makes sure that the image is here: pulls it when it is not.
     pub async fn pull(&self, image: &str, progress: &Progress, cancel: &Cancel) -> Result<(), Fault> {
         self.pulls.pull(self.client().await?, image, progress, cancel).await
