@@ -64,6 +64,7 @@ check scripts scripts_parse
 check build cargo build --quiet --workspace --bins
 check lints cargo clippy --quiet --workspace --all-targets -- -D warnings
 check licences deny
+check 'worker image' tests/dockerfile.sh
 if [ "${#FAILED[@]}" -gt 0 ]; then printf '\n== failed so far: %s\n' "${FAILED[*]}"; fi
 
 printf '\n== tests\n'
