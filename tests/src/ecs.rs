@@ -6,13 +6,12 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::config::Region;
 use aws_sdk_ecs::types::{
     ContainerDefinition, DeploymentCircuitBreaker, DeploymentConfiguration, NetworkMode, PortMapping, Service, Tag,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::aws::AwsEmulator;
+use crate::aws::{ACCOUNT, AwsEmulator};
 
 /// The name of the only container of the services here.
 pub const CONTAINER: &str = "app";
@@ -52,8 +51,8 @@ impl EcsWorld {
     pub async fn image(&self, tag: &str, script: &str) -> String {
         let name = format!("127.0.0.1:{}/web", self.aws.port());
         // Without a login, a push and the pulls of the tasks are of the emulator's own account and Region.
-        let anybody = self.aws.config("000000000000").await.into_builder().region(Region::new("us-east-1")).build();
-        aws_sdk_ecr::Client::new(&anybody).create_repository().repository_name("web").send().await.ok();
+        let own = self.aws.config(ACCOUNT).await;
+        aws_sdk_ecr::Client::new(&own).create_repository().repository_name("web").send().await.ok();
         let tagged = format!("{name}:{tag}");
         let command = serde_json::to_string(&["sh", "-c", script]).expect("text");
         docker(&["build", "--quiet", "--tag", &tagged, "-"], &format!("FROM {}\nCMD {command}\n", base_image()));
