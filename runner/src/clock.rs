@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// The time now. Under tokio's paused test clock it stands still and moves with that clock.
+/// The time of day now. Deadlines are kept by tokio's clock, which tests can pause; this one goes on.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now() -> Timestamp {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pipeline_spec::plan::Plan;
+use pipeline_spec::plan::{Plan, Rule};
 use tokio::sync::OnceCell;
 
 use crate::aws::Aws;
@@ -15,8 +15,9 @@ use crate::clock;
 use crate::deploy::ecs::{EcsConfig, EcsDeployer};
 use crate::engine::Sandboxes as _;
 use crate::engine::docker::{DockerConfig, DockerEngine, NoLogins, RegistryLogin, RegistryLogins};
+use crate::event::Slot;
 use crate::fault::{Fault, io};
-use crate::gate::Decision;
+use crate::gate::{Decision, may_decide};
 use crate::identity;
 use crate::image::{EngineAddress, ImageBuilder, ImageOrder, ImageOutcome, Images};
 use crate::progress::Progress;
@@ -71,7 +72,7 @@ pub fn run(
     let several = plan.stages.iter().map(|stage| stage.actions.len()).sum::<usize>() > 1;
     let out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout());
     let live: Box<dyn Sink> = match shown {
-        Shown::Terminal => Box::new(Terminal::new(ask(environment, folders, &row.id))),
+        Shown::Terminal => Box::new(Terminal::new(ask(environment, folders, &row.id, plan.clone()))),
         Shown::Plain => Box::new(Plain::new(out, several)),
         Shown::Json => Box::new(JsonLines::new(out)),
     };
@@ -97,7 +98,7 @@ pub fn sweep(environment: &Environment, folders: &StateFolders) {
 }
 
 /// Answers on the terminal go to the record, like those of other processes.
-fn ask(environment: &Environment, folders: &StateFolders, run: &str) -> Ask {
+fn ask(environment: &Environment, folders: &StateFolders, run: &str, plan: Plan) -> Ask {
     if !std::io::stdin().is_terminal() {
         return Ask::new(None);
     }
@@ -106,9 +107,25 @@ fn ask(environment: &Environment, folders: &StateFolders, run: &str) -> Ask {
     Ask::new(Some(Box::new(move |answer: Answer| {
         let Answer { stage, slot, rule, approved, comment } = answer;
         let (by, groups) = (by.clone(), groups.clone());
+        if !may_answer(&plan, &stage, slot, rule, &by, &groups) {
+            return Err(Fault::permission(format!("{by} may not answer for {stage}")));
+        }
         let decision = Decision { rule, by, groups, at: clock::now(), approved, comment };
         Record::open(folders.root())?.decide(&run, &stage, slot, &decision)
     })))
+}
+
+/// Whether a person is among the approvers of a rule.
+fn may_answer(plan: &Plan, stage: &str, slot: Slot, rule: usize, by: &str, groups: &[String]) -> bool {
+    let stage = plan.stages.iter().find(|known| known.name == stage);
+    let rules = stage.map(|stage| match slot {
+        Slot::BeforeEntry => &stage.before_entry,
+        Slot::OnSuccess => &stage.on_success,
+    });
+    match rules.and_then(|rules| rules.get(rule)) {
+        Some(Rule::Approval { approvers, .. }) => may_decide(approvers, by, groups),
+        _ => false,
+    }
 }
 
 fn ports(environment: &Environment, folders: &StateFolders, secrets: Option<PathBuf>) -> Result<Ports, Fault> {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pipeline_spec::plan::{Rule, Stage, VariableOperator};
 
-use super::Run;
+use super::{Options, Run};
 use crate::clock;
 use crate::event::{Outcome, Slot, What};
 use crate::fault::Fault;
-use crate::gate::{Decision, RenderedRule, Verdict, evaluate, render};
+use crate::gate::{Decision, RenderedRule, Verdict, evaluate, may_decide, render};
 
 /// How often the record is looked at for answers.
 const LOOK: Duration = Duration::from_millis(500);
@@ -83,11 +83,16 @@ impl Run {
     }
 
     fn answer_yes(&self, stage: &Stage, slot: Slot, rules: &[RenderedRule]) -> Result<(), Fault> {
-        let approvals = rules.iter().enumerate().filter(|(_, rule)| matches!(rule, RenderedRule::Approval { .. }));
+        let Options { user, groups, .. } = &self.options;
+        // The first answer stays, so one that does not count would keep those away whose answers do.
+        let approvals = rules.iter().enumerate().filter(|(_, rule)| match rule {
+            RenderedRule::Approval { approvers, .. } => may_decide(approvers, user, groups),
+            _ => false,
+        });
         let known = self.recorder.record(|record| record.decisions(&self.id, &stage.name, slot))?;
         for (rule, _) in approvals.filter(|(index, _)| known.iter().all(|decision| decision.rule != *index)) {
             let comment = Some("--yes".to_owned());
-            let (by, groups) = (self.options.user.clone(), self.options.groups.clone());
+            let (by, groups) = (user.clone(), groups.clone());
             let decision = Decision { rule, by, groups, at: clock::now(), approved: true, comment };
             self.recorder.record(|record| record.decide(&self.id, &stage.name, slot, &decision))?;
         }

@@ -62,7 +62,7 @@ fn listen(open: &Mutex<VecDeque<(String, Slot, usize)>>, take: &Take) {
         let question = open.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some((stage, slot, rule)) = question else { continue };
         if let Err(fault) = take(Answer { stage, slot, rule, approved, comment }) {
-            tracing::warn!(%fault, "the answer was not taken");
+            tracing::error!(%fault, "the answer was not taken");
         }
     }
 }

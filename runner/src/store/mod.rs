@@ -184,12 +184,6 @@ impl Record {
         read().map_err(|error| broken("the record", &error))
     }
 
-    /// Removes a run and its events.
-    pub fn forget(&self, run: &str) -> Result<(), Fault> {
-        let removed = self.connection.execute("DELETE FROM runs WHERE id = ?1", params![run]);
-        removed.map(|_| ()).map_err(|error| broken(&format!("run {run}"), &error))
-    }
-
     /// The next build number of a project: 1, 2, 3, … for ever, also across processes.
     pub fn next_build_number(&self, project: &str) -> Result<u64, Fault> {
         let sql = "INSERT INTO projects (name, builds) VALUES (?1, 1)

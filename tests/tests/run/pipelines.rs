@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runner::cancel::Reason;
 use runner::deploy::memory::Fate;
 use runner::engine::memory::Outcome as Does;
 use runner::event::{Outcome, Slot};
@@ -96,4 +97,16 @@ stages:
     let went = World::new(spec, &steps).run().await;
     assert_eq!(went.outcome.message(), "quick: Error while executing command: quick. Reason: exit status 1");
     assert!(went.has("Action slow SUCCEEDED") && !went.has("Action last started"), "{}", went.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn yes_by_somebody_who_may_not_approve_is_no_answer() {
+    let spec = TO_PRODUCTION.replace("message: 'Ship", "approvers: [release], message: 'Ship");
+    let mut world = World::new(&spec, &[("make", Does::default())]);
+    world.options.yes = true;
+    world.stop_after(Duration::from_secs(60), Reason::Stopped);
+    let went = world.run().await;
+    assert_eq!(went.outcome.word(), "STOPPED");
+    let answers = world.record().decisions("one", "Production", Slot::BeforeEntry).expect("the answers");
+    assert_eq!((answers, world.deployer.begun("prod", "web")), (Vec::new(), 0));
 }

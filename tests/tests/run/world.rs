@@ -37,7 +37,7 @@ pub(crate) struct World {
     pub(crate) deployer: MemoryDeployer,
     pub(crate) cancel: Cancel,
     images: Arc<MemoryImages>,
-    options: Options,
+    pub(crate) options: Options,
     plan: Plan,
 }
 
