@@ -17,5 +17,5 @@ mod validate;
 pub mod view;
 pub mod yaml;
 
-pub use buildspec::{Buildspec, plan_of_buildspec, read_buildspec};
+pub use buildspec::{Buildspec, plan_of_buildspec, read_buildspec, secret_reference};
 pub use reading::{Kind, Purpose, ReadOptions, kind_of, read};

@@ -5,6 +5,7 @@
 
 pub mod artifact;
 pub mod aws;
+pub mod bucket;
 pub mod cache;
 pub mod cancel;
 pub mod cli;
@@ -22,6 +23,7 @@ pub mod image;
 mod imports;
 pub mod mask;
 pub mod progress;
+pub mod queue;
 pub mod recorder;
 pub mod report;
 pub mod run;

@@ -22,4 +22,13 @@ pub enum Source {
         /// Whether submodules are fetched too.
         submodules: bool,
     },
+    /// An input artifact of a job: a zip or tar in a bucket, or CodePipeline's reference to a repository and a commit.
+    Artifact {
+        /// The bucket.
+        bucket: String,
+        /// The object's key.
+        key: String,
+        /// What the artifact says that it was made from, such as a commit id.
+        revision: Option<String>,
+    },
 }

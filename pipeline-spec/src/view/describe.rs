@@ -64,6 +64,7 @@ pub(super) fn source(source: &Source) -> String {
             }
             text
         }
+        Source::Artifact { bucket, key, .. } => format!("artifact s3://{bucket}/{key}"),
     }
 }
 

@@ -238,7 +238,7 @@ fn source(named: &str, reference: Option<&str>) -> Result<Source, Fault> {
 /// The spec's own source, at another reference; a folder is then a repository of which a commit is taken.
 fn at(source: Source, reference: Option<&str>) -> Source {
     match (source, reference) {
-        (source, None) => source,
+        (source @ Source::Artifact { .. }, _) | (source, None) => source,
         (Source::Git { url, depth, submodules, .. }, Some(reference)) => {
             Source::Git { url, reference: Some(reference.to_owned()), depth, submodules }
         }

@@ -253,6 +253,7 @@ impl Run {
             Source::Folder { path } => path.clone(),
             Source::Git { url, reference: Some(reference), .. } => format!("{url} at {reference}"),
             Source::Git { url, .. } => url.clone(),
+            Source::Artifact { bucket, key, .. } => format!("s3://{bucket}/{key}"),
         }
     }
 }

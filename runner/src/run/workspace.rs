@@ -63,7 +63,7 @@ impl Run {
         let into = self.own_workspace(action);
         let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_default();
         let copy = match &self.plan.source {
-            Source::Folder { .. } => Source::Folder { path: source.display().to_string() },
+            Source::Folder { .. } | Source::Artifact { .. } => Source::Folder { path: source.display().to_string() },
             git @ Source::Git { .. } => pinned(git, &revision),
         };
         self.fetch(&copy, &into, &self.recorder.progress(Some(action))).await?;

@@ -1,5 +1,6 @@
 //! Sources: a revision into a folder. This module does not know what is done with it.
 
+mod bundle;
 mod checkout;
 pub mod codecommit;
 mod folder;
@@ -11,17 +12,20 @@ mod remote;
 mod submodule;
 mod tree;
 mod trouble;
+mod unpack;
 mod url;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pipeline_spec::plan::Source;
 use serde::{Deserialize, Serialize};
 
+use crate::bucket::{Buckets, Object};
 use crate::cancel::Cancel;
 use crate::fault::{Fault, io as io_fault};
 use crate::progress::Progress;
@@ -83,13 +87,21 @@ pub struct Config {
 /// Fetches every kind of source that a plan can name.
 pub struct Revisions {
     git: git::Git,
+    buckets: Option<Arc<dyn Buckets>>,
 }
 
 impl Revisions {
     /// One with these settings, that asks `identities` for whoever signs for CodeCommit.
     #[must_use]
     pub fn new(config: Config, identities: codecommit::Identities) -> Self {
-        Self { git: git::Git { config, identities } }
+        Self { git: git::Git { config, identities }, buckets: None }
+    }
+
+    /// The same, that also fetches artifacts.
+    #[must_use]
+    pub fn with_buckets(mut self, buckets: Arc<dyn Buckets>) -> Self {
+        self.buckets = Some(buckets);
+        self
     }
 }
 
@@ -112,6 +124,15 @@ impl Sources for Revisions {
             Source::Git { url, reference, depth, submodules } => {
                 let wish = git::Wish { reference: reference.as_deref(), depth: *depth, submodules: *submodules };
                 self.git.fetch(url, &wish, into, around).await?
+            }
+            Source::Artifact { bucket, key, revision } => {
+                let object = Object { bucket: bucket.clone(), key: key.clone() };
+                let Some(buckets) = &self.buckets else {
+                    return Err(Fault::configuration(format!(
+                        "{object}: only a worker's job has artifacts as a source"
+                    )));
+                };
+                bundle::fetch(&self.git, buckets.as_ref(), &object, revision.as_deref(), into, around).await?
             }
         };
         let mark = into.join(UNFINISHED);
