@@ -32,6 +32,7 @@ pub mod settings;
 pub mod signal;
 pub mod sink;
 pub mod source;
+mod spec;
 pub mod state;
 pub mod store;
 pub mod wire;

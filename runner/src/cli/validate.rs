@@ -40,7 +40,7 @@ pub(super) fn validate(args: &Args) -> Result<Exit, Fault> {
             Format::Json => all.extend(serde_json::to_value(&checked.diagnostics).ok()),
             Format::Human if checked.diagnostics.is_empty() => out::say(&format!("{}: valid", file.display())),
             Format::Human => {
-                out::note(&checked.render());
+                out::note(&checked.render(plan_files::colours()));
                 if !checked.diagnostics.has_errors() {
                     out::say(&format!("{}: valid, with warnings", file.display()));
                 }

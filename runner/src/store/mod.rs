@@ -4,6 +4,7 @@
 
 mod folders;
 mod ids;
+pub mod ledger;
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub use folders::{Ownership, RunFolders, StateFolders};
 pub use ids::{new_build_id, new_run_id};
 
 /// How long one process waits for another's write before it gives up.
-const BUSY: Duration = Duration::from_secs(20);
+pub(crate) const BUSY: Duration = Duration::from_secs(20);
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS runs (
@@ -235,7 +236,7 @@ fn slot_text(slot: Slot) -> &'static str {
     }
 }
 
-fn broken(what: &str, error: &rusqlite::Error) -> Fault {
+pub(crate) fn broken(what: &str, error: &rusqlite::Error) -> Fault {
     let fault = Fault::system(format!("{what}: the record cannot be used: {error}"));
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DiskFull) => fault.hint("free some disk space, or move the state directory"),
