@@ -10,6 +10,7 @@ pub mod cache;
 pub mod cancel;
 pub mod cli;
 pub mod clock;
+pub mod control;
 pub mod deploy;
 #[cfg(test)]
 mod documented;
@@ -36,3 +37,4 @@ mod spec;
 pub mod state;
 pub mod store;
 pub mod wire;
+pub mod worker;

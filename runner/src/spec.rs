@@ -95,12 +95,25 @@ pub(crate) fn read_text(
     Checked { plan: reading.value, diagnostics: reading.diagnostics, texts }
 }
 
-fn buildspec(folder: &Path, name: &str) -> Result<String, String> {
+/// A path of the source, which neither its own text nor a link leads out of: what is wrong with a file is shown, and
+/// with it what is in the file.
+///
+/// # Errors
+/// A `Configuration` fault for a path that leads elsewhere.
+pub(crate) fn inside(folder: &Path, name: &str) -> Result<PathBuf, Fault> {
     let relative = Path::new(name);
-    if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-        return Err("a buildspec's path leads out of the source".to_owned());
-    }
+    let plain = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     let path = folder.join(relative);
+    let real = |path: &Path| path.canonicalize().ok();
+    let escapes = real(&path).is_some_and(|real_path| real(folder).is_none_or(|folder| !real_path.starts_with(folder)));
+    if plain && !escapes {
+        return Ok(path);
+    }
+    Err(Fault::configuration(format!("{name} leads out of the source")))
+}
+
+fn buildspec(folder: &Path, name: &str) -> Result<String, String> {
+    let path = inside(folder, name).map_err(|fault| fault.message)?;
     std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 

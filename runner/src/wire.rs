@@ -1,11 +1,15 @@
 //! The only file that names adapters: it takes the settings apart and puts a run together.
 
+mod jobs;
+mod worker;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use pipeline_spec::plan::{Plan, Rule};
+use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::aws::Aws;
@@ -30,6 +34,9 @@ use crate::source::codecommit::identities;
 use crate::source::{Config, Revisions, Sources};
 use crate::state::RunState;
 use crate::store::{Record, RunRow, StateFolders};
+
+pub use jobs::{JobShop, JobShopConfig};
+pub use worker::{WorkerOrder, worker};
 
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +65,16 @@ pub struct Order {
     pub prefetched: Option<Prefetched>,
 }
 
+/// What a run was started with, as the record keeps it. Values of secrets are not in it.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Started {
+    /// How it does what its plan says.
+    pub options: Options,
+    /// A file of secrets that stand in for AWS's.
+    pub secrets: Option<PathBuf>,
+}
+
 /// Puts a run together, from its beginning or from where an earlier process left it.
 pub fn run(
     environment: &Environment,
@@ -79,7 +96,7 @@ pub fn run(
     let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone())), live];
     let recorder = Recorder::new(&row.id, record, state, sinks, cancel.clone())?;
     let ports = ports(environment, folders, secrets)?;
-    Ok(Run::new(row.id, plan, options, ports, recorder, cancel, own, identity::owner(), prefetched))
+    Ok(Run::new(row.id, plan, options, ports, recorder, cancel, own, identity::owner(), prefetched, None))
 }
 
 /// Removes what earlier runs had to leave in the engine, while the new one goes on.
@@ -128,6 +145,7 @@ fn may_answer(plan: &Plan, stage: &str, slot: Slot, rule: usize, by: &str, group
     }
 }
 
+/// The edges that all runs of a process share.
 fn ports(environment: &Environment, folders: &StateFolders, secrets: Option<PathBuf>) -> Result<Ports, Fault> {
     let aws = Aws::default();
     let images = Arc::new(LazyImages::new(environment, folders, aws.clone()));
@@ -157,6 +175,10 @@ pub fn engine(environment: &Environment, logins: Arc<dyn RegistryLogins>) -> Doc
 
 /// All kinds of sources.
 pub fn sources(environment: &Environment, folders: &StateFolders) -> Result<Arc<dyn Sources>, Fault> {
+    Ok(Arc::new(revisions(environment, folders)?))
+}
+
+fn revisions(environment: &Environment, folders: &StateFolders) -> Result<Revisions, Fault> {
     let here = std::env::current_dir().map_err(io(std::path::Path::new(".")))?;
     let codecommit_endpoint = environment.codecommit_endpoint.clone();
     let mut config = Config { cache: folders.mirrors(), base: here, codecommit_endpoint, ..Config::default() };
@@ -164,7 +186,7 @@ pub fn sources(environment: &Environment, folders: &StateFolders) -> Result<Arc<
         config.ssh_keys =
             ["id_ed25519", "id_ecdsa", "id_rsa"].iter().map(|name| home.join(".ssh").join(name)).collect();
     }
-    Ok(Arc::new(Revisions::new(config, identities(Aws::default()))))
+    Ok(Revisions::new(config, identities(Aws::default())))
 }
 
 /// AWS's secrets, behind those of a file when there is one.

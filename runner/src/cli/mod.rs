@@ -12,6 +12,7 @@ mod runs;
 mod schema;
 mod show;
 mod validate;
+mod worker;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ enum Command {
     Approve(decide::Args),
     /// Say no to an approval that a run waits for
     Reject(decide::Args),
+    /// Take jobs from CodePipeline or SQS, as one of any number of machines
+    Worker(Box<worker::Args>),
     /// Check this machine and say what is missing
     Doctor(doctor::Args),
     /// Print shell completions
@@ -137,6 +140,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Fault> {
         Command::Show(args) => show::show(context, &args),
         Command::Approve(args) => decide::decide(context, args, true),
         Command::Reject(args) => decide::decide(context, args, false),
+        Command::Worker(args) => worker::worker(context, *args),
         Command::Doctor(args) => doctor::doctor(context, &args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),

@@ -43,4 +43,3 @@ pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
         _ => Err("write it as NAME=VALUE".to_owned()),
     }
 }
-

@@ -4,7 +4,6 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use pipeline_spec::plan::{Plan, Source};
-use serde::{Deserialize, Serialize};
 
 use super::{Context, Exit, exit_of, out, plan_files};
 use crate::cancel::Cancel;
@@ -17,7 +16,7 @@ use crate::progress::Progress;
 use crate::run::{Options, Prefetched};
 use crate::signal;
 use crate::store::{Record, RunRow, StateFolders, new_run_id};
-use crate::wire::{self, Shown};
+use crate::wire::{self, Shown, Started};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,14 +93,6 @@ impl Format {
 
 /// A new or an earlier run, what it was started with, and its source if that was fetched to read the spec.
 type Beginning = (RunRow, Started, Option<Prefetched>);
-
-/// What a run was started with, as the record keeps it. Values of secrets are not in it.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct Started {
-    options: Options,
-    secrets: Option<PathBuf>,
-}
 
 pub(super) fn run(context: &Context, args: Args) -> Result<Exit, Fault> {
     super::runtime()?.block_on(async {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 
@@ -15,6 +15,13 @@ const LARGEST: usize = 100 * 1024;
 struct ImageDefinition<'a> {
     name: &'a str,
     image_uri: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenDefinition {
+    name: String,
+    image_uri: String,
 }
 
 #[derive(Serialize)]
@@ -37,6 +44,24 @@ pub fn image_definitions(images: &BTreeMap<String, String>) -> Result<String, Fa
     Ok(text)
 }
 
+/// The container names and images of an `imagedefinitions.json`.
+///
+/// # Errors
+/// A `Configuration` fault that says what is wrong with the text.
+pub fn read_image_definitions(text: &str) -> Result<BTreeMap<String, String>, Fault> {
+    if text.len() > LARGEST {
+        return Err(Fault::configuration(format!("{} bytes are too many: CodePipeline takes {LARGEST}", text.len())));
+    }
+    let written: Vec<WrittenDefinition> = serde_json::from_str(text).map_err(|error| {
+        Fault::configuration(format!("no JSON array of name and imageUri: {error}"))
+            .hint(r#"write [{"name": "app", "imageUri": "registry/repository@sha256:…"}]"#)
+    })?;
+    if written.is_empty() {
+        return Err(Fault::configuration("it names no container"));
+    }
+    Ok(written.into_iter().map(|one| (one.name, one.image_uri)).collect())
+}
+
 /// `imageDetail.json` of an image: what CodePipeline's CodeDeployToECS action takes.
 ///
 /// # Errors
@@ -55,6 +80,7 @@ mod tests {
         let images = BTreeMap::from([("app".to_owned(), uri.to_owned()), ("log".to_owned(), "logger:1".to_owned())]);
         let expected = format!(r#"[{{"name":"app","imageUri":"{uri}"}},{{"name":"log","imageUri":"logger:1"}}]"#);
         assert_eq!(image_definitions(&images).unwrap(), expected);
+        assert_eq!(read_image_definitions(&expected).unwrap(), images);
         assert_eq!(image_detail(uri).unwrap(), format!(r#"{{"ImageURI":"{uri}"}}"#));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pipeline_spec::plan::{Build, EnvironmentVariable, ValueSource};
 
 use super::Run;
-use super::environment::{Facts, source_directory, variables};
+use super::environment::{Facts, input_directory, source_directory, variables};
 use super::program::program;
 use super::watch::Watched;
 use crate::cache::{CacheKey, Lease, Trust, directories};
@@ -125,10 +125,15 @@ impl Run {
         cache: Option<&Lease>,
     ) -> Result<SandboxSpec, Fault> {
         let start = clock::now().as_millisecond();
-        let (workspace, environment) =
-            tokio::join!(self.workspace(action), self.environment(action, build, state, start));
-        let (workspace, (environment, secrets)) = (workspace?, environment?);
+        let (workspace, inputs, environment) =
+            tokio::join!(self.workspace(action), self.inputs(), self.environment(action, build, state, start));
+        let (workspace, inputs, (mut environment, secrets)) = (workspace?, inputs?, environment?);
         let mut mounts = vec![Mount { host: workspace, container: state.source_directory.clone(), read_only: false }];
+        for (index, (name, host)) in inputs.into_iter().enumerate() {
+            let container = input_directory(state.id.rsplit(':').next().unwrap_or_default(), index);
+            environment.push((format!("CODEBUILD_SRC_DIR_{name}"), container.clone()));
+            mounts.push(Mount { host, container, read_only: false });
+        }
         let cached = cache.map(Lease::directories).unwrap_or_default().iter();
         mounts.extend(cached.map(|directory| Mount {
             host: directory.host.clone(),

@@ -52,8 +52,9 @@ pub(super) fn variables(facts: &Facts<'_>) -> Vec<(String, String)> {
     if let Some(commit) = &revision.commit {
         all.push(("CODEBUILD_RESOLVED_SOURCE_VERSION", commit.clone()));
     }
-    if let Some(version) = revision.branch.as_ref().or(revision.commit.as_ref()) {
-        all.push(("CODEBUILD_SOURCE_VERSION", version.clone()));
+    let object = revision.repository.strip_prefix("s3://").map(|object| format!("arn:aws:s3:::{object}"));
+    if let Some(version) = object.or_else(|| revision.branch.clone()).or_else(|| revision.commit.clone()) {
+        all.push(("CODEBUILD_SOURCE_VERSION", version));
     }
     if let Some(branch) = &revision.branch {
         all.push(("CODEBUILD_WEBHOOK_HEAD_REF", format!("refs/heads/{branch}")));
@@ -73,8 +74,7 @@ fn kms_key(region: &str, account: Option<&str>) -> String {
 /// Where the source is in the container: `/codebuild/output/src<digits>/src`, and below that the repository's host
 /// and path when it was cloned.
 pub(super) fn source_directory(uuid: &str, revision: &Revision) -> String {
-    let digits: String =
-        uuid.bytes().filter(u8::is_ascii_hexdigit).map(|byte| char::from(b'0' + byte % 10)).take(9).collect();
+    let digits = digits(uuid);
     let root = format!("/codebuild/output/src{digits}/src");
     match clone_path(&revision.repository) {
         Some(path) => format!("{root}/{path}"),
@@ -82,10 +82,19 @@ pub(super) fn source_directory(uuid: &str, revision: &Revision) -> String {
     }
 }
 
-/// `host/path` of a clone URL; `None` for a folder of this machine.
+/// Where a further input is in the container: beside the source.
+pub(super) fn input_directory(uuid: &str, index: usize) -> String {
+    format!("/codebuild/output/src{}{}/src", digits(uuid), index + 1)
+}
+
+fn digits(uuid: &str) -> String {
+    uuid.bytes().filter(u8::is_ascii_hexdigit).map(|byte| char::from(b'0' + byte % 10)).take(9).collect()
+}
+
+/// `host/path` of a clone URL; `None` for a folder of this machine and for an object in a bucket.
 fn clone_path(repository: &str) -> Option<String> {
     let (scheme, rest) = repository.split_once("://")?;
-    if scheme == "file" {
+    if scheme == "file" || scheme == "s3" {
         return None;
     }
     let path = rest.rsplit_once('@').map_or(rest, |(_, after)| after).trim_end_matches('/');

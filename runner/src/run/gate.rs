@@ -36,6 +36,9 @@ impl Run {
             }
         };
         let (outcome, why) = self.decide(stage, slot, &rendered, entered).await?;
+        if let Some(seat) = &self.seat {
+            seat.sit().await;
+        }
         self.recorder.tell(What::GateFinished { stage: stage.name.clone(), slot, outcome: outcome.clone(), why });
         Ok(outcome)
     }
@@ -56,6 +59,9 @@ impl Run {
                 return Ok((outcome, verdicts.iter().map(|verdict| why(verdict).to_owned()).collect()));
             }
             self.tell_waiting(stage, slot, &verdicts);
+            if let Some(seat) = &self.seat {
+                seat.leave();
+            }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 reason = self.cancel.requested() => {

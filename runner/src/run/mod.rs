@@ -11,6 +11,7 @@ mod environment;
 mod gate;
 mod image;
 mod program;
+mod seat;
 mod stage;
 mod values;
 mod watch;
@@ -36,7 +37,10 @@ use crate::secret::Secrets;
 use crate::source::{Revision, Sources};
 use crate::store::RunFolders;
 
+pub use seat::Seat;
+
 /// The edges that a run works through.
+#[derive(Clone)]
 pub struct Ports {
     /// Runs builds.
     pub engine: Arc<dyn Engine>,
@@ -80,6 +84,18 @@ pub struct Options {
     pub keep: bool,
     /// Store artifacts as zip files instead of folders.
     pub zip: bool,
+    /// Further inputs of every build, each in a folder of its own.
+    pub inputs: Vec<Input>,
+}
+
+/// A further input: builds find it in the folder that `CODEBUILD_SRC_DIR_<name>` names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Input {
+    /// Its name.
+    pub name: String,
+    /// Where it comes from.
+    pub source: Source,
 }
 
 impl Default for Options {
@@ -96,6 +112,7 @@ impl Default for Options {
             finally_seconds: 300,
             keep: false,
             zip: false,
+            inputs: Vec::new(),
         }
     }
 }
@@ -131,6 +148,8 @@ pub struct Run {
     slots: Semaphore,
     fetched: OnceCell<PathBuf>,
     prefetched: Mutex<Option<Prefetched>>,
+    inputs: OnceCell<()>,
+    seat: Option<Arc<Seat>>,
 }
 
 impl Run {
@@ -147,10 +166,25 @@ impl Run {
         folders: RunFolders,
         owner: Option<(u32, u32)>,
         prefetched: Option<Prefetched>,
+        seat: Option<Arc<Seat>>,
     ) -> Arc<Self> {
         let slots = Semaphore::new(options.parallel.max(1));
-        let (fetched, prefetched) = (OnceCell::new(), Mutex::new(prefetched));
-        Arc::new(Self { id, plan, options, ports, recorder, cancel, folders, owner, slots, fetched, prefetched })
+        let (fetched, prefetched, inputs) = (OnceCell::new(), Mutex::new(prefetched), OnceCell::new());
+        Arc::new(Self {
+            id,
+            plan,
+            options,
+            ports,
+            recorder,
+            cancel,
+            folders,
+            owner,
+            slots,
+            fetched,
+            prefetched,
+            inputs,
+            seat,
+        })
     }
 
     /// Carries the plan out, or what is left of it, and leaves nothing in the engine.

@@ -54,6 +54,26 @@ impl Run {
         self.ports.sources.fetch(source, into, progress, &self.cancel).await
     }
 
+    /// The folders of the further inputs, in order, each fetched once. All builds of the run share them.
+    pub(super) async fn inputs(&self) -> Result<Vec<(&str, PathBuf)>, Fault> {
+        let place = |name: &str| self.folders.input(name);
+        self.inputs
+            .get_or_try_init(|| async {
+                for input in &self.options.inputs {
+                    let into = place(&input.name);
+                    if !into.is_dir() {
+                        // A folder under its own name is whole.
+                        let partial = into.with_extension("partial");
+                        self.fetch(&input.source, &partial, &self.recorder.progress(None)).await?;
+                        tokio::fs::rename(&partial, &into).await.map_err(crate::fault::io(&into))?;
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(self.options.inputs.iter().map(|input| (input.name.as_str(), place(&input.name))).collect())
+    }
+
     /// A folder with the revision that one build may write to.
     pub(super) async fn workspace(&self, action: &str) -> Result<PathBuf, Fault> {
         let source = self.source().await?;
@@ -85,7 +105,7 @@ impl Run {
 
     /// Removes the source and the builds' folders; logs and artifacts stay.
     pub(super) fn drop_workspaces(&self) {
-        for folder in [self.folders.source(), self.folders.root().join("builds")] {
+        for folder in [self.folders.source(), self.folders.inputs(), self.folders.root().join("builds")] {
             match std::fs::remove_dir_all(&folder) {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -70,6 +70,29 @@ impl StateFolders {
         RunFolders { root: self.root.join("runs").join(id), left: self.left_in_engine().join(id) }
     }
 
+    /// Where the worker of this state directory is spoken to.
+    #[must_use]
+    pub fn worker_socket(&self) -> PathBuf {
+        self.root.join("worker.sock")
+    }
+
+    /// Takes the state directory for a worker: its name for leases, which stays the same as long as the directory
+    /// does, and the right to use it. `None`: another worker has it.
+    pub fn own_worker(&self) -> Result<Option<(String, Ownership)>, Fault> {
+        std::fs::create_dir_all(&self.root).map_err(io(&self.root))?;
+        let Some(ownership) = lock(&self.root.join("worker.lock"))? else { return Ok(None) };
+        let path = self.root.join("worker-id");
+        match std::fs::read_to_string(&path) {
+            Ok(id) if !id.trim().is_empty() => Ok(Some((id.trim().to_owned(), ownership))),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(&path)(error)),
+            _ => {
+                let id = super::new_worker_id();
+                std::fs::write(&path, &id).map_err(io(&path))?;
+                Ok(Some((id, ownership)))
+            }
+        }
+    }
+
     /// The runs that may have left something in the engine, because it was away when they ended.
     #[must_use]
     pub fn runs_left_in_engine(&self) -> Vec<String> {
@@ -93,6 +116,18 @@ impl RunFolders {
     #[must_use]
     pub fn source(&self) -> PathBuf {
         self.root.join("source")
+    }
+
+    /// The further inputs as they were fetched.
+    #[must_use]
+    pub fn inputs(&self) -> PathBuf {
+        self.root.join("inputs")
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn input(&self, name: &str) -> PathBuf {
+        self.inputs().join(name)
     }
 
     /// The log of an action.
@@ -139,12 +174,15 @@ impl RunFolders {
     /// Takes the run. `None`: another process has it.
     pub fn own(&self) -> Result<Option<Ownership>, Fault> {
         self.create()?;
-        let path = self.root.join("lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
-        match FileExt::try_lock(&lock) {
-            Ok(()) => Ok(Some(Ownership { _lock: lock })),
-            Err(fs4::TryLockError::WouldBlock) => Ok(None),
-            Err(fs4::TryLockError::Error(error)) => Err(io(&path)(error)),
-        }
+        lock(&self.root.join("lock"))
+    }
+}
+
+fn lock(path: &Path) -> Result<Option<Ownership>, Fault> {
+    let lock = File::options().create(true).truncate(false).write(true).open(path).map_err(io(path))?;
+    match FileExt::try_lock(&lock) {
+        Ok(()) => Ok(Some(Ownership { _lock: lock })),
+        Err(fs4::TryLockError::WouldBlock) => Ok(None),
+        Err(fs4::TryLockError::Error(error)) => Err(io(path)(error)),
     }
 }

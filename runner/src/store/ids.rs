@@ -9,6 +9,12 @@ pub fn new_run_id() -> String {
     format!("{}-{}", &text[..12], &text[24..])
 }
 
+/// The name of a new worker.
+#[must_use]
+pub fn new_worker_id() -> String {
+    format!("worker-{}", &Uuid::new_v4().simple().to_string()[..12])
+}
+
 /// The UUID of a new build.
 #[must_use]
 pub fn new_build_id() -> Uuid {

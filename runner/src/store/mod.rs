@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::gate::Decision;
 
 pub use folders::{Ownership, RunFolders, StateFolders};
-pub use ids::{new_build_id, new_run_id};
+pub use ids::{new_build_id, new_run_id, new_worker_id};
 
 /// How long one process waits for another's write before it gives up.
 pub(crate) const BUSY: Duration = Duration::from_secs(20);
@@ -147,6 +147,12 @@ impl Record {
             "SELECT id, pipeline, started, plan, options FROM runs ORDER BY started DESC, id DESC LIMIT ?1",
             &[&(i64::try_from(limit).unwrap_or(i64::MAX))],
         )
+    }
+
+    /// The run of exactly that id.
+    pub fn find(&self, id: &str) -> Result<Option<RunRow>, Fault> {
+        let sql = "SELECT id, pipeline, started, plan, options FROM runs WHERE id = ?1";
+        Ok(self.rows(sql, &[&id])?.pop())
     }
 
     /// The run whose id starts with that text; `None` is the newest run.

@@ -102,7 +102,7 @@ impl World {
             caches: LocalCache::at(self.folders().caches()),
         };
         let (plan, options, cancel) = (self.plan.clone(), self.options.clone(), self.cancel.clone());
-        (Run::new("one".to_owned(), plan, options, ports, recorder, cancel, own, None, None), events)
+        (Run::new("one".to_owned(), plan, options, ports, recorder, cancel, own, None, None, None), events)
     }
 
     /// Carries the run out, holds it to the laws, and tells how it went.

@@ -67,6 +67,9 @@ pub trait Ledger: Send + Sync {
     /// Writes how far a job is, and until when it is held. `false`: somebody else has taken it, and nothing is written.
     async fn write(&self, entry: &Entry) -> Result<bool, Fault>;
 
+    /// Takes a job out, as if it had never been entered, unless somebody else has taken it.
+    async fn forget(&self, entry: &Entry) -> Result<(), Fault>;
+
     /// All jobs that are not closed.
     async fn open(&self) -> Result<Vec<Entry>, Fault>;
 }

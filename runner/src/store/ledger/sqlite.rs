@@ -80,11 +80,15 @@ impl Ledger for SqliteLedger {
     async fn write(&self, entry: &Entry) -> Result<bool, Fault> {
         let sql = "UPDATE jobs SET until = ?4, closed = ?5, body = ?6 WHERE job = ?1 AND owner = ?2 AND fence = ?3";
         let Entry { job, owner, fence, until, closed, body } = entry;
-        let written = self.lock().execute(
-            sql,
-            params![job, owner, fence.cast_signed(), until.as_millisecond(), closed, body],
-        );
+        let written =
+            self.lock().execute(sql, params![job, owner, fence.cast_signed(), until.as_millisecond(), closed, body]);
         written.map(|rows| rows == 1).map_err(|error| broken(&format!("job {job}"), &error))
+    }
+
+    async fn forget(&self, entry: &Entry) -> Result<(), Fault> {
+        let sql = "DELETE FROM jobs WHERE job = ?1 AND owner = ?2 AND fence = ?3";
+        let gone = self.lock().execute(sql, params![entry.job, entry.owner, entry.fence.cast_signed()]);
+        gone.map(|_| ()).map_err(|error| broken(&format!("job {}", entry.job), &error))
     }
 
     async fn open(&self) -> Result<Vec<Entry>, Fault> {
@@ -101,7 +105,9 @@ impl Ledger for SqliteLedger {
 fn decide(known: Option<Entry>, job: &str, holder: &Holder, body: &str) -> Taken {
     let Holder { owner, now, until } = holder.clone();
     match known {
-        None => Taken::Ours(Entry { job: job.to_owned(), owner, fence: 1, until, closed: false, body: body.to_owned() }),
+        None => {
+            Taken::Ours(Entry { job: job.to_owned(), owner, fence: 1, until, closed: false, body: body.to_owned() })
+        }
         Some(known) if known.closed => Taken::Closed,
         Some(known) if known.owner != owner && known.until > now => Taken::Held { by: known.owner, until: known.until },
         Some(known) => Taken::Ours(Entry { owner, fence: known.fence + 1, until, ..known }),

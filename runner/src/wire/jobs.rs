@@ -1,0 +1,252 @@
+//! The workshop of a worker: from a job's order to a run that this process carries out.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_types::SdkConfig;
+use pipeline_spec::Purpose;
+use pipeline_spec::diagnostic::Colours;
+use pipeline_spec::plan::{
+    Action, Deploy, DeployTarget, EcsService, OnFailure, Plan, Stage, Template, Work as PlannedWork,
+};
+
+use super::{Started, ports, revisions};
+use crate::aws::Aws;
+use crate::bucket::{Access, Buckets, S3};
+use crate::cancel::Cancel;
+use crate::clock;
+use crate::deploy::handoff;
+use crate::fault::{Fault, io};
+use crate::gate;
+use crate::identity;
+use crate::progress::Progress;
+use crate::queue::{Deployment, JobOrder, Spec, Work};
+use crate::recorder::Recorder;
+use crate::run::{Input, Options, Ports, Prefetched, Run, Seat};
+use crate::settings::Environment;
+use crate::sink::{LogFiles, Sink};
+use crate::source::Sources;
+use crate::spec;
+use crate::state::RunState;
+use crate::store::{Record, RunRow, StateFolders};
+use crate::worker::{Prepared, Workshop};
+
+/// A deployment of a job takes an hour at the most unless it says otherwise, as CodePipeline's ECS action.
+const DEPLOYMENT: u64 = 3600;
+
+/// What all jobs of a worker share.
+#[derive(Clone, Debug, Default)]
+pub struct JobShopConfig {
+    /// The build image where neither spec nor action names one.
+    pub image: Option<String>,
+    /// Seconds that a command may take to end after SIGTERM.
+    pub grace_seconds: u64,
+    /// Builds of one run at the same time.
+    pub parallel: usize,
+}
+
+/// Puts the runs of jobs together.
+pub struct JobShop {
+    environment: Environment,
+    folders: StateFolders,
+    config: JobShopConfig,
+    shared: Ports,
+    aws: Aws,
+    account: Option<String>,
+    region: Option<String>,
+}
+
+impl JobShop {
+    /// For the engine and the state directory of this machine.
+    ///
+    /// # Errors
+    /// As for a run: settings that cannot be used.
+    pub fn new(
+        environment: Environment,
+        folders: StateFolders,
+        config: JobShopConfig,
+        account: Option<String>,
+    ) -> Result<Self, Fault> {
+        let shared = ports(&environment, &folders, None)?;
+        let region = environment.region.clone();
+        Ok(Self { environment, folders, config, shared, aws: Aws::default(), account, region })
+    }
+
+    /// The edges of one job's run: shared but for its sources, which its own credentials open.
+    fn ports(&self, access: Option<Arc<dyn Access>>) -> Result<Ports, Fault> {
+        let sources = revisions(&self.environment, &self.folders)?.with_buckets(self.buckets(access));
+        Ok(Ports { sources: Arc::new(sources), ..self.shared.clone() })
+    }
+
+    /// Makes the run of a job: fetches what it works on, and reads what it is to do.
+    async fn begin(
+        &self,
+        id: &str,
+        order: &JobOrder,
+        sources: &dyn Sources,
+        cancel: &Cancel,
+    ) -> Result<(RunRow, Prefetched), Fault> {
+        let root = self.folders.root();
+        let scratch = tempfile::Builder::new().prefix("fetch-").tempdir_in(root).map_err(io(root))?;
+        let folder = scratch.path().join("source");
+        let revision = sources.fetch(&order.source, &folder, &Progress::silent(), cancel).await?;
+        let mut plan = match &order.work {
+            Work::Spec(spec) => plan_of_spec(spec, &order.project, &folder)?,
+            Work::Deployment(deployment) => plan_of_deployment(deployment, order, &folder)?,
+        };
+        plan.source = order.source.clone();
+        gate::check(&plan, clock::now())?;
+        let started = Started { options: self.options(order), secrets: None };
+        let row = RunRow {
+            id: id.to_owned(),
+            pipeline: if order.place.pipeline.is_empty() { plan.name.clone() } else { order.place.pipeline.clone() },
+            started: clock::now(),
+            plan: serde_json::to_string(&plan).unwrap_or_default(),
+            options: serde_json::to_string(&started).unwrap_or_default(),
+        };
+        Ok((row, Prefetched { folder, revision, _scratch: scratch }))
+    }
+
+    fn options(&self, order: &JobOrder) -> Options {
+        let image = match &order.work {
+            Work::Spec(spec) => spec.image.clone(),
+            Work::Deployment(_) => None,
+        };
+        let inputs = order.inputs.iter();
+        Options {
+            image: image.or_else(|| self.config.image.clone()),
+            parallel: self.config.parallel,
+            user: if order.place.pipeline.is_empty() {
+                "sluice".to_owned()
+            } else {
+                format!("codepipeline/{}", order.place.pipeline)
+            },
+            region: self.region.clone(),
+            account: self.account.clone(),
+            grace_seconds: self.config.grace_seconds,
+            zip: true,
+            inputs: inputs.map(|input| Input { name: input.name.clone(), source: input.source.clone() }).collect(),
+            ..Options::default()
+        }
+    }
+}
+
+#[async_trait]
+impl Workshop for JobShop {
+    async fn run(
+        &self,
+        id: &str,
+        order: &JobOrder,
+        access: Option<Arc<dyn Access>>,
+        seat: Arc<Seat>,
+        cancel: &Cancel,
+    ) -> Result<Prepared, Fault> {
+        let own = self.folders.run(id);
+        let ownership = own.own()?.ok_or_else(|| Fault::system(format!("run {id} goes on in another process")))?;
+        let record = Record::open(self.folders.root())?;
+        let ports = self.ports(access)?;
+        let (row, prefetched) = match record.find(id)? {
+            Some(row) => (row, None),
+            None => {
+                let (row, prefetched) = self.begin(id, order, ports.sources.as_ref(), cancel).await?;
+                record.begin(&row)?;
+                (row, Some(prefetched))
+            }
+        };
+        let unreadable =
+            |error: serde_json::Error| Fault::system(format!("run {id}: the record cannot be read: {error}"));
+        let plan: Plan = serde_json::from_str(&row.plan).map_err(unreadable)?;
+        let started: Started = serde_json::from_str(&row.options).map_err(unreadable)?;
+        let state = RunState::of(&record.events(id, 0)?);
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone()))];
+        let recorder = Recorder::new(id, record, state, sinks, cancel.clone())?;
+        let owner = identity::owner();
+        let (id, cancel) = (id.to_owned(), cancel.clone());
+        let run = Run::new(id, plan, started.options, ports, recorder, cancel, own, owner, prefetched, Some(seat));
+        Ok(Prepared { run, ownership })
+    }
+
+    fn buckets(&self, access: Option<Arc<dyn Access>>) -> Arc<dyn Buckets> {
+        Arc::new(S3::new(access.unwrap_or_else(|| Arc::new(OwnAccess(self.aws.clone())))))
+    }
+
+    async fn objection(&self) -> Option<String> {
+        None
+    }
+}
+
+/// The worker's own credentials.
+struct OwnAccess(Aws);
+
+#[async_trait]
+impl Access for OwnAccess {
+    async fn config(&self) -> Result<SdkConfig, Fault> {
+        self.0.config(None, None).await
+    }
+}
+
+/// What a spec says, with what the job lays over it.
+fn plan_of_spec(wish: &Spec, project: &str, folder: &Path) -> Result<Plan, Fault> {
+    let (variables, purpose) = (&wish.variables, Purpose::Run);
+    let checked = match (&wish.inline, &wish.path) {
+        (Some(text), _) => spec::read_text("Buildspec", text.clone(), folder, variables, Some(project), purpose),
+        (None, path) => {
+            let named = path.as_ref().map(|path| spec::inside(folder, path)).transpose()?;
+            let path = spec::find(named.as_deref(), folder)?;
+            spec::read(&path, folder, variables, Some(project), purpose)?
+        }
+    };
+    let Some(mut plan) = checked.plan.as_ref().cloned() else {
+        return Err(Fault::configuration(checked.render(Colours::Off)));
+    };
+    for action in plan.stages.iter_mut().flat_map(|stage| &mut stage.actions) {
+        if let PlannedWork::Build(build) = &mut action.work {
+            // A start's variables win over the buildspec's (CodeBuild user guide, "Environment variables in build environments").
+            build.environment.extend(wish.environment.iter().cloned());
+            if let Some(seconds) = wish.timeout_seconds {
+                build.timeouts.build_seconds = seconds;
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// One roll-out of the images that a file of the revision names.
+fn plan_of_deployment(wish: &Deployment, order: &JobOrder, folder: &Path) -> Result<Plan, Fault> {
+    let path = spec::inside(folder, &wish.file)?;
+    let text = std::fs::read_to_string(&path).map_err(spec::io_usage(Path::new(&wish.file)))?;
+    let images = handoff::read_image_definitions(&text).map_err(|fault| fault.doing(&wish.file))?;
+    let target = DeployTarget::Ecs(EcsService {
+        cluster: Template::literal(&wish.cluster),
+        service: Template::literal(&wish.service),
+        images: images.into_iter().map(|(name, image)| (name, Template::literal(image))).collect(),
+        environment: std::collections::BTreeMap::new(),
+        desired_count: None,
+    });
+    let deploy = Deploy {
+        role: wish.role.as_ref().map(Template::literal),
+        region: wish.region.clone(),
+        target,
+        timeout_seconds: wish.timeout_seconds.unwrap_or(DEPLOYMENT),
+    };
+    let name = |name: &str, otherwise: &str| if name.is_empty() { otherwise.to_owned() } else { name.to_owned() };
+    let action = Action {
+        name: name(&order.place.action, "deploy"),
+        needs: Vec::new(),
+        work: PlannedWork::Deploy(Box::new(deploy)),
+    };
+    let stage = Stage {
+        name: name(&order.place.stage, "Deploy"),
+        before_entry: Vec::new(),
+        actions: vec![action],
+        on_success: Vec::new(),
+        on_failure: OnFailure::Fail,
+    };
+    Ok(Plan {
+        name: order.project.clone(),
+        source: order.source.clone(),
+        variables: std::collections::BTreeMap::new(),
+        stages: vec![stage],
+    })
+}

@@ -1,0 +1,111 @@
+//! A worker put together, with its doors and its signals.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use sd_notify::NotifyState;
+use tokio::net::{TcpListener, UnixListener};
+
+use super::jobs::{JobShop, JobShopConfig};
+use crate::aws::{Aws, identity};
+use crate::cancel::{Cancel, Reason};
+use crate::control;
+use crate::fault::{Fault, io};
+use crate::queue::codepipeline::{CodePipeline, CodePipelineConfig};
+use crate::settings::Environment;
+use crate::signal;
+use crate::store::StateFolders;
+use crate::store::ledger::SqliteLedger;
+use crate::worker::{Mode, Rhythm, Standing, Worker, WorkerConfig};
+
+/// A worker to put together.
+pub struct WorkerOrder {
+    /// Which jobs it takes.
+    pub asked: CodePipelineConfig,
+    /// Jobs at the same time.
+    pub seats: usize,
+    /// Its times.
+    pub rhythm: Rhythm,
+    /// Whether it does the jobs of lost workers again.
+    pub takes_over: bool,
+    /// Where it may be looked at.
+    pub listen: Option<SocketAddr>,
+    /// What its jobs share.
+    pub jobs: JobShopConfig,
+}
+
+/// Works until the worker is drained.
+///
+/// # Errors
+/// When it cannot begin: no credentials, no Region, a state directory that another worker uses.
+pub async fn worker(environment: &Environment, folders: &StateFolders, order: WorkerOrder) -> Result<(), Fault> {
+    let Some((owner, _ownership)) = folders.own_worker()? else {
+        return Err(Fault::configuration(format!("another worker uses {}", folders.root().display()))
+            .hint("give each worker of a machine a state directory of its own: --state-dir"));
+    };
+    let aws = Aws::default();
+    let config = aws.config(None, None).await?;
+    let me = identity(&config).await?;
+    let queue = Arc::new(CodePipeline::new(config, order.asked));
+    let ledger = Arc::new(SqliteLedger::open(folders.root())?);
+    let shop = JobShop::new(environment.clone(), folders.clone(), order.jobs, Some(me.account.clone()))?;
+    let stop = Cancel::new();
+    let config = WorkerConfig { owner, seats: order.seats, rhythm: order.rhythm, takes_over: order.takes_over };
+    let worker = Worker::new(config, queue, ledger, Arc::new(shop), stop.clone());
+    let standing = Arc::clone(&worker.standing);
+    super::sweep(environment, folders);
+    listen_to_signals(Arc::clone(&standing), stop);
+    let socket = folders.worker_socket();
+    let door = open_socket(&socket, Arc::clone(&standing))?;
+    if let Some(address) = order.listen {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| Fault::configuration(format!("{address} cannot be listened at: {error}")))?;
+        tokio::spawn(axum::serve(listener, control::view(Arc::clone(&standing))).into_future());
+    }
+    tokio::spawn(tell_systemd(Arc::clone(&standing)));
+    tracing::info!(account = me.account, "the worker begins");
+    let worked = worker.work().await;
+    door.abort();
+    let _ = std::fs::remove_file(&socket);
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    worked
+}
+
+/// The first signal drains, the second stops what runs, the third kills it.
+fn listen_to_signals(standing: Arc<Standing>, stop: Cancel) {
+    signal::each(move |count| match count {
+        1 => {
+            tracing::info!("draining: jobs that run are finished, no more are taken");
+            standing.set(Mode::Draining);
+        }
+        2 => stop.request(Reason::Stopped),
+        _ => stop.request(Reason::Killed),
+    });
+}
+
+fn open_socket(path: &std::path::Path, standing: Arc<Standing>) -> Result<tokio::task::AbortHandle, Fault> {
+    use std::os::unix::fs::PermissionsExt as _;
+    // The lock says that nobody listens at what an earlier process left.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(path)(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(io(path))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(io(path))?;
+    Ok(tokio::spawn(axum::serve(listener, control::control(standing)).into_future()).abort_handle())
+}
+
+/// Tells systemd that the worker is ready, how it is, and, while it is not stuck, that its watchdog may wait.
+async fn tell_systemd(standing: Arc<Standing>) {
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    let watchdog = sd_notify::watchdog_enabled();
+    let period = watchdog.map_or(std::time::Duration::from_secs(30), control::watchdog_period);
+    loop {
+        let sight = standing.sight();
+        let hindered = sight.cannot_claim.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+        let status = format!("{:?}: {} of {} jobs{hindered}", sight.mode, sight.jobs.len(), sight.seats);
+        let _ = sd_notify::notify(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
+        tokio::time::sleep(period).await;
+    }
+}

@@ -1,0 +1,49 @@
+//! A job that is held: its entry in the ledger, kept in step with what is known of it.
+
+use super::{Active, Job, Worker};
+use crate::clock;
+use crate::fault::Fault;
+use crate::store::ledger::Entry;
+
+/// A job whose lease is ours, as far as we know.
+pub(super) struct Held {
+    pub(super) job: Job,
+    pub(super) entry: Entry,
+    pub(super) _active: Active,
+}
+
+/// Whether the lease is still ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lease {
+    Ours,
+    Lost,
+}
+
+impl Held {
+    /// Writes the job down as it is now, and renews the lease.
+    pub(super) async fn write(&mut self, worker: &Worker) -> Result<Lease, Fault> {
+        let renewed = Entry { body: self.job.text()?, until: worker.holder().until, ..self.entry.clone() };
+        self.put(worker, renewed).await
+    }
+
+    /// There is nothing left to do.
+    pub(super) async fn close(&mut self, worker: &Worker) -> Result<Lease, Fault> {
+        let closed = Entry { closed: true, until: clock::now(), ..self.entry.clone() };
+        self.put(worker, closed).await
+    }
+
+    /// It is not ours. Should it be offered again, it is a new one.
+    pub(super) async fn forget(&self, worker: &Worker) {
+        if let Err(fault) = worker.ledger.forget(&self.entry).await {
+            tracing::warn!(job = self.entry.job, %fault, "the ledger cannot be written");
+        }
+    }
+
+    async fn put(&mut self, worker: &Worker, entry: Entry) -> Result<Lease, Fault> {
+        if !worker.ledger.write(&entry).await? {
+            return Ok(Lease::Lost);
+        }
+        self.entry = entry;
+        Ok(Lease::Ours)
+    }
+}

@@ -1,0 +1,65 @@
+//! A job as the ledger keeps it: what it is and how far it is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::queue::{JobOrder, JobResult, Offer, Refusal, Ticket};
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Job {
+    /// What it is asked for with.
+    pub ticket: Ticket,
+    /// What it asks for, or why it cannot be done.
+    pub order: Result<JobOrder, Refusal>,
+    /// How far it is.
+    pub step: Step,
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "step", rename_all_fields = "kebab-case")]
+pub enum Step {
+    /// It was offered; the queue may not know yet that we take it.
+    Offered,
+    /// It is ours, and this run does it.
+    Accepted {
+        /// The run.
+        run: String,
+        /// The machine that has the run's files: the owner that began it.
+        on: String,
+    },
+    /// It has this result, which the queue may not know yet.
+    Finished {
+        /// The result.
+        result: JobResult,
+    },
+}
+
+impl Job {
+    /// A job that was just offered.
+    #[must_use]
+    pub fn offered(offer: Offer) -> Self {
+        Self { ticket: offer.ticket, order: offer.order, step: Step::Offered }
+    }
+
+    /// As the ledger keeps it.
+    ///
+    /// # Errors
+    /// A `System` fault; it would be ours.
+    pub fn text(&self) -> Result<String, Fault> {
+        serde_json::to_string(self).map_err(|error| Fault::system(format!("job {}: {error}", self.ticket.job)))
+    }
+
+    /// From what the ledger keeps.
+    ///
+    /// # Errors
+    /// A `System` fault for a text of another version.
+    pub fn parse(job: &str, text: &str) -> Result<Self, Fault> {
+        serde_json::from_str(text).map_err(|error| {
+            Fault::system(format!("job {job}: what the ledger knows of it cannot be read: {error}"))
+                .hint("another version of sluice wrote it; let that version finish it")
+        })
+    }
+}

@@ -1,0 +1,274 @@
+//! The worker: permit → claim → fetch → plan → run → report, for as many jobs as it has seats, until it is drained.
+//!
+//! What it knows of a job is in the ledger before the queue hears of it, and the result is there before it is reported:
+//! a worker that is killed at any point goes on at its next start, and one that never starts again is followed by
+//! whoever takes its leases over. It does not know where jobs come from, how work is done, or who looks at it.
+
+mod accept;
+mod held;
+mod job;
+mod life;
+mod outbox;
+mod result;
+mod rhythm;
+mod standing;
+mod work;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+
+use crate::bucket::{Access, Buckets};
+use crate::cancel::Cancel;
+use crate::clock;
+use crate::fault::Fault;
+use crate::queue::{JobOrder, Queue};
+use crate::run::{Run, Seat};
+use crate::store::Ownership;
+use crate::store::ledger::{Holder, Ledger};
+
+pub use job::{Job, Step};
+pub use rhythm::Rhythm;
+pub use standing::{JobStanding, Mode, Sight, Standing, Totals};
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Who it is, for leases: the same after a restart on the same machine.
+    pub owner: String,
+    /// Jobs at the same time.
+    pub seats: usize,
+    /// How often it does what it does again and again.
+    pub rhythm: Rhythm,
+    /// Whether the jobs of workers whose lease ran out are done again, or given back as failed by the system.
+    pub takes_over: bool,
+}
+
+/// A run that is about to be carried out by this process alone.
+pub struct Prepared {
+    /// The run.
+    pub run: Arc<Run>,
+    /// Keeps other processes away from it.
+    pub ownership: Ownership,
+}
+
+/// Puts runs together. The one thing that a worker cannot do without knowing adapters.
+#[async_trait]
+pub trait Workshop: Send + Sync {
+    /// The run of a job: a new one, or the one that an earlier process of this machine began under that id.
+    async fn run(
+        &self,
+        id: &str,
+        order: &JobOrder,
+        access: Option<Arc<dyn Access>>,
+        seat: Arc<Seat>,
+        cancel: &Cancel,
+    ) -> Result<Prepared, Fault>;
+
+    /// Buckets with the rights of a job, or the worker's own.
+    fn buckets(&self, access: Option<Arc<dyn Access>>) -> Arc<dyn Buckets>;
+
+    /// Why no further job should be taken now, such as a full disk; what can be done about it was tried.
+    async fn objection(&self) -> Option<String>;
+}
+
+/// A worker.
+pub struct Worker {
+    config: WorkerConfig,
+    queue: Arc<dyn Queue>,
+    ledger: Arc<dyn Ledger>,
+    workshop: Arc<dyn Workshop>,
+    seats: Arc<Semaphore>,
+    /// What others may see and ask of it.
+    pub standing: Arc<Standing>,
+    /// Woken when there may be a job, or a job may be unwanted.
+    pub nudge: Arc<Notify>,
+    /// Stops what runs; a drain does not.
+    stop: Cancel,
+    active: Mutex<HashSet<String>>,
+    tasks: TaskTracker,
+}
+
+impl Worker {
+    /// A worker that has not begun.
+    #[must_use]
+    pub fn new(
+        config: WorkerConfig,
+        queue: Arc<dyn Queue>,
+        ledger: Arc<dyn Ledger>,
+        workshop: Arc<dyn Workshop>,
+        stop: Cancel,
+    ) -> Arc<Self> {
+        let seats = Arc::new(Semaphore::new(config.seats));
+        let standing = Arc::new(Standing::new(&config.owner, config.seats));
+        Arc::new(Self {
+            config,
+            queue,
+            ledger,
+            workshop,
+            seats,
+            standing,
+            nudge: Arc::new(Notify::new()),
+            stop,
+            active: Mutex::default(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// Works until it is drained or stopped, and everything that it began is reported or safely in the ledger.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read at the start: without it nothing may be begun.
+    pub async fn work(self: &Arc<Self>) -> Result<(), Fault> {
+        self.recover().await?;
+        let sweeps = async {
+            loop {
+                tokio::time::sleep(self.config.rhythm.lease).await;
+                if let Err(fault) = self.take_over().await {
+                    tracing::warn!(%fault, "jobs of lost workers cannot be looked for");
+                }
+            }
+        };
+        tokio::select! {
+            () = self.claim() => {}
+            () = sweeps => {}
+            _ = self.stop.requested() => {}
+        }
+        self.standing.set(Mode::Draining);
+        self.tasks.close();
+        self.tasks.wait().await;
+        Ok(())
+    }
+
+    /// Claims jobs for free seats until the worker is drained.
+    async fn claim(self: &Arc<Self>) {
+        let mut pause = self.config.rhythm.pause();
+        loop {
+            let Some(permit) = self.seat().await else { return };
+            match self.poll(permit).await {
+                Ok(full) => pause.answered(full),
+                Err(fault) => {
+                    self.standing.cannot_claim(Some(fault.message.clone()));
+                    tracing::warn!(%fault, hint = fault.hint, "no jobs can be claimed");
+                    pause.failed();
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause.next()) => {}
+                () = self.nudge.notified() => {}
+                () = self.standing.mode_other_than(Mode::Working) => {}
+            }
+        }
+    }
+
+    /// A free seat, when the worker takes jobs at all; `None` when it is drained.
+    async fn seat(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            match self.standing.mode() {
+                Mode::Draining => return None,
+                Mode::Paused => self.standing.mode_other_than(Mode::Paused).await,
+                Mode::Working => {
+                    let permit = tokio::select! {
+                        permit = Arc::clone(&self.seats).acquire_owned() => permit.ok()?,
+                        () = self.standing.mode_other_than(Mode::Working) => continue,
+                    };
+                    let Some(why) = self.workshop.objection().await else { return Some(permit) };
+                    if self.standing.cannot_claim(Some(why.clone())) {
+                        tracing::warn!(why, "no jobs are taken");
+                    }
+                    drop(permit);
+                    tokio::select! {
+                        () = tokio::time::sleep(self.config.rhythm.poll) => {}
+                        () = self.standing.mode_other_than(Mode::Working) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks once, for as many jobs as there are seats. Whether all of them were filled.
+    async fn poll(self: &Arc<Self>, first: OwnedSemaphorePermit) -> Result<bool, Fault> {
+        let mut permits = vec![first];
+        while let Ok(permit) = Arc::clone(&self.seats).try_acquire_owned() {
+            permits.push(permit);
+        }
+        let offers = self.queue.poll(permits.len()).await?;
+        self.standing.polled(clock::now(), offers.len());
+        let full = offers.len() >= permits.len();
+        for offer in offers {
+            let Some(permit) = permits.pop() else { break };
+            let Some(active) = self.begin(&offer.ticket.job) else { continue };
+            let worker = Arc::clone(self);
+            self.tasks.spawn(async move { accept::offered(&worker, offer, permit, active).await });
+        }
+        Ok(full)
+    }
+
+    /// Goes on with what an earlier process of this worker left.
+    async fn recover(self: &Arc<Self>) -> Result<(), Fault> {
+        for entry in self.ledger.open().await? {
+            if entry.owner != self.config.owner {
+                continue;
+            }
+            let Some(active) = self.begin(&entry.job) else { continue };
+            tracing::info!(job = entry.job, "going on with a job of an earlier process");
+            // A job that was only offered is settled before the next poll, which would offer it a second time.
+            let life = accept::recovered(self, &entry, active).await;
+            let worker = Arc::clone(self);
+            if let Some(life) = life {
+                self.tasks.spawn(async move { life.live(&worker).await });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the jobs of workers whose lease ran out.
+    async fn take_over(self: &Arc<Self>) -> Result<(), Fault> {
+        let now = clock::now();
+        for entry in self.ledger.open().await? {
+            if entry.until > now || self.standing.mode() != Mode::Working {
+                continue;
+            }
+            let Some(active) = self.begin(&entry.job) else { continue };
+            tracing::warn!(job = entry.job, from = entry.owner, "the worker that held a job is gone");
+            if let Some(life) = accept::taken_over(self, &entry, active).await {
+                let worker = Arc::clone(self);
+                self.tasks.spawn(async move { life.live(&worker).await });
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks a job as one that this process is busy with; `None` when it is already.
+    fn begin(self: &Arc<Self>, job: &str) -> Option<Active> {
+        let new = self.active.lock().unwrap_or_else(PoisonError::into_inner).insert(job.to_owned());
+        new.then(|| Active { worker: Arc::clone(self), job: job.to_owned() })
+    }
+
+    /// The holder of a lease from now on.
+    fn holder(&self) -> Holder {
+        let now = clock::now();
+        let lease = SignedDuration::try_from(self.config.rhythm.lease).unwrap_or(SignedDuration::from_mins(1));
+        Holder { owner: self.config.owner.clone(), now, until: now + lease }
+    }
+}
+
+/// A job that this process is busy with; until it is dropped, the job is not begun a second time.
+struct Active {
+    worker: Arc<Worker>,
+    job: String,
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.worker.active.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.job);
+    }
+}
+
+/// How long the results that are not delivered yet may keep a drained worker.
+const LAST_RESULTS: Duration = Duration::from_secs(60);

@@ -1,0 +1,53 @@
+//! A result is told until the queue has it: it waits in the ledger, not in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::held::{Held, Lease};
+use super::{LAST_RESULTS, Mode, Step, Worker, rhythm};
+use crate::queue::Reported;
+
+/// The pause before the second try; it doubles with each.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Delivers the result of a job that is finished. A worker that drains leaves what it cannot deliver to its next start.
+pub(super) async fn deliver(worker: &Arc<Worker>, mut held: Held) {
+    let Step::Finished { result } = held.job.step.clone() else { return };
+    let _waiting = worker.standing.result_waits();
+    let mut pause = PAUSE;
+    let mut drained_for = Duration::ZERO;
+    loop {
+        // A worker that lost the job must not report it: whoever has it now will.
+        match held.write(worker).await {
+            Ok(Lease::Ours) => match worker.queue.report(&held.job.ticket, &result).await {
+                Ok(reported) => return settled(worker, held, reported, result.failure.is_none()).await,
+                Err(fault) => tracing::warn!(job = held.entry.job, %fault, "a result cannot be delivered yet"),
+            },
+            Ok(Lease::Lost) => return worker.standing.lost(),
+            Err(fault) => tracing::warn!(job = held.entry.job, %fault, "the ledger cannot be written"),
+        }
+        if worker.standing.mode() == Mode::Draining {
+            if drained_for >= LAST_RESULTS {
+                tracing::error!(job = held.entry.job, "a result is left to the next start");
+                return;
+            }
+            drained_for += pause;
+        }
+        tokio::time::sleep(rhythm::jittered(pause)).await;
+        pause = (pause * 2).min(worker.config.rhythm.lease / 3);
+    }
+}
+
+async fn settled(worker: &Arc<Worker>, mut held: Held, reported: Reported, succeeded: bool) {
+    match reported {
+        Reported::Delivered => worker.standing.delivered(succeeded),
+        // It has a result, perhaps ours of which the answer was lost; or its pipeline does not wait any more.
+        Reported::Refused { why } => {
+            tracing::info!(job = held.entry.job, why, "the queue takes no result for the job");
+            worker.standing.refused();
+        }
+    }
+    if let Err(fault) = held.close(worker).await {
+        tracing::warn!(job = held.entry.job, %fault, "the ledger cannot be written; the result will be told twice");
+    }
+}

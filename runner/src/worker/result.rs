@@ -1,0 +1,74 @@
+//! From how a run ended to what its queue is told. Pure.
+
+use crate::event::Outcome;
+use crate::fault::{Fault, FaultKind};
+use crate::queue::{FailureKind, JobResult, Refusal};
+use crate::report::text::duration;
+use crate::state::RunState;
+
+/// The result of a run.
+pub(super) fn of(outcome: &Outcome, state: &RunState) -> JobResult {
+    let failure = match outcome {
+        Outcome::Succeeded => None,
+        Outcome::Failed { message } | Outcome::TimedOut { message } | Outcome::Skipped { message } => {
+            Some(Refusal { kind: FailureKind::JobFailed, message: message.clone() })
+        }
+        // Whoever stopped the worker stopped the job with it, and nobody can say more about the job.
+        Outcome::Stopped { message } => Some(Refusal {
+            kind: FailureKind::SystemUnavailable,
+            message: format!("the worker was stopped: {message}"),
+        }),
+        Outcome::Faulted { kind, message, hint } => Some(refusal(*kind, message, hint.as_deref())),
+    };
+    JobResult { failure, summary: summary(state), external_id: external_id(state), variables: variables(state) }
+}
+
+/// The result of work that broke beside its run.
+pub(super) fn of_fault(fault: &Fault, state: Option<&RunState>) -> JobResult {
+    let failure = Some(refusal(fault.kind, &fault.message, fault.hint.as_deref()));
+    let known = state.map(|state| of(&Outcome::Succeeded, state)).unwrap_or_default();
+    JobResult { failure, ..known }
+}
+
+fn refusal(kind: FaultKind, message: &str, hint: Option<&str>) -> Refusal {
+    let kind = match kind {
+        FaultKind::Configuration => FailureKind::ConfigurationError,
+        FaultKind::Permission => FailureKind::PermissionError,
+        FaultKind::Revision => FailureKind::RevisionUnavailable,
+        FaultKind::System | FaultKind::Stopped => FailureKind::SystemUnavailable,
+    };
+    let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+    Refusal { kind, message: format!("{message}{hint}") }
+}
+
+/// One line: what was done, how long it took, how its tests went.
+fn summary(state: &RunState) -> String {
+    let mut parts = Vec::new();
+    for build in state.actions.iter().filter_map(|action| action.build.as_ref()) {
+        parts.push(format!("build {} ({})", build.number, build.id));
+    }
+    if let (Some(from), Some(to)) = (state.span.started, state.span.finished) {
+        parts.push(format!("took {}", duration(to.duration_since(from))));
+    }
+    let reports = || state.actions.iter().flat_map(|action| &action.reports);
+    let tests: u64 = reports().map(|report| report.total).sum();
+    let failed: u64 = reports().map(|report| report.failed + report.errors).sum();
+    if tests > 0 {
+        parts.push(format!("{tests} tests, {failed} failed"));
+    }
+    parts.extend(state.actions.iter().filter_map(|action| action.image.as_ref()).map(|image| image.uri.clone()));
+    parts.push(format!("run {}", state.run));
+    parts.join("; ")
+}
+
+/// The uuid of the run's first build, to which the links of the action type lead; else the run's id.
+fn external_id(state: &RunState) -> Option<String> {
+    let build = state.actions.iter().find_map(|action| action.build.as_ref());
+    let uuid = build.and_then(|build| build.id.rsplit(':').next()).map(str::to_owned);
+    uuid.or_else(|| Some(state.run.clone())).filter(|id| !id.is_empty())
+}
+
+/// The exported variables of all actions; of two with one name, that of the later action.
+fn variables(state: &RunState) -> std::collections::BTreeMap<String, String> {
+    state.actions.iter().flat_map(|action| action.variables.clone()).collect()
+}
