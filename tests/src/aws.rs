@@ -47,18 +47,23 @@ impl AwsEmulator {
 
     /// An SDK configuration for an account: the emulator takes an access key of twelve digits as the account's id.
     pub async fn config(&self, account: &str) -> SdkConfig {
-        runner::aws::loader()
-            .endpoint_url(self.endpoint())
-            .region(Region::new(REGION))
-            .credentials_provider(Credentials::new(account, "secret", None, None, "test"))
-            .load()
-            .await
+        config_of(&self.endpoint(), REGION, account).await
     }
 
     /// The same for [`ACCOUNT`], as the runner takes it.
     pub async fn aws(&self) -> Aws {
         Aws::from_config(self.config(ACCOUNT).await)
     }
+}
+
+/// An SDK configuration for an endpoint, a Region and an access key.
+pub async fn config_of(endpoint: &str, region: &str, key: &str) -> SdkConfig {
+    runner::aws::loader()
+        .endpoint_url(endpoint)
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(Credentials::new(key, "secret", None, None, "test"))
+        .load()
+        .await
 }
 
 /// A program of the tests' virtual environment, or of the path.

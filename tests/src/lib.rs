@@ -2,11 +2,13 @@
 
 pub mod aws;
 pub mod binary;
+pub mod codepipeline;
 pub mod door;
 pub mod ecs;
 pub mod git_server;
 pub mod images;
 pub mod port;
 pub mod registry;
+pub mod signature;
 pub mod transcript;
 pub mod workshop;

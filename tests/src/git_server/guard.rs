@@ -5,6 +5,8 @@ use axum::http::{StatusCode, header};
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
+use crate::signature::{fresh, hmac, signing_key};
+
 /// Who may read, and the Region that the server says it is in.
 pub struct Guard {
     /// The access key's id.
@@ -44,26 +46,9 @@ impl Guard {
         let date = time.get(..8).unwrap_or_default();
         let canonical = hex::encode(Sha256::digest(format!("GIT\n{path}\n\nhost:{host}\n\nhost\n")));
         let scope = format!("{date}/{}/codecommit/aws4_request", self.region);
-        let mut key = hmac(format!("AWS4{}", self.secret).as_bytes(), date.as_bytes());
-        for part in [self.region.as_str(), "codecommit", "aws4_request"] {
-            key = hmac(&key, part.as_bytes());
-        }
+        let key = signing_key(&self.secret, date, &self.region, "codecommit");
         hex::encode(hmac(&key, format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{canonical}").as_bytes()))
     }
-}
-
-/// Whether a time is at most a quarter of an hour away.
-fn fresh(time: &str) -> bool {
-    let now = runner::clock::now();
-    let at = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%S", time).and_then(|at| at.to_zoned(jiff::tz::TimeZone::UTC));
-    at.is_ok_and(|at| at.timestamp().duration_since(now).abs() <= jiff::SignedDuration::from_mins(15))
-}
-
-/// HMAC (RFC 2104) with SHA-256, for keys of at most one block.
-fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
-    let pad = |with: u8| -> Vec<u8> { (0..64).map(|at| key.get(at).copied().unwrap_or(0) ^ with).collect() };
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(text).finalize();
-    Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().to_vec()
 }
 
 #[cfg(test)]
