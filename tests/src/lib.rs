@@ -11,4 +11,5 @@ pub mod port;
 pub mod registry;
 pub mod signature;
 pub mod transcript;
+pub mod worker;
 pub mod workshop;

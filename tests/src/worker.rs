@@ -1,0 +1,171 @@
+//! A worker as a process: started, looked at, killed, started again on the same state directory.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::aws::REGION;
+use crate::binary;
+
+/// What a worker is started with.
+#[derive(Clone, Debug)]
+pub struct WorkerSpec {
+    /// Where its calls go: the tests' CodePipeline, which hands what is not its own on to the emulator.
+    pub endpoint: String,
+    /// Its access key: who it is, in ledgers.
+    pub key: String,
+    /// Its pools.
+    pub pools: Vec<String>,
+    /// The build image.
+    pub image: String,
+    /// Further arguments.
+    pub arguments: Vec<String>,
+    /// Further variables of its environment.
+    pub environment: Vec<(String, String)>,
+}
+
+impl WorkerSpec {
+    /// One of pool `linux`, with times that suit a test.
+    #[must_use]
+    pub fn new(endpoint: &str, key: &str, image: &str) -> Self {
+        let arguments = ["--poll", "0.2", "--heartbeat", "0.3", "--lease", "5", "--grace", "1"];
+        Self {
+            endpoint: endpoint.to_owned(),
+            key: key.to_owned(),
+            pools: vec!["linux".to_owned()],
+            image: image.to_owned(),
+            arguments: arguments.map(str::to_owned).to_vec(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// With further arguments.
+    #[must_use]
+    pub fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+}
+
+/// A running worker; killed when dropped.
+pub struct WorkerProcess {
+    child: Child,
+    /// Its state directory.
+    pub state: PathBuf,
+    log: PathBuf,
+}
+
+impl WorkerProcess {
+    /// Starts one on a state directory. What it says goes to `worker.log` there, after what it said before.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(spec: &WorkerSpec, state: &Path) -> Self {
+        std::fs::create_dir_all(state).unwrap_or_else(|error| panic!("{}: {error}", state.display()));
+        let log = state.join("worker.log");
+        let open = File::options().create(true).append(true).open(&log);
+        let open = open.unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+        let mut command = Self::command(spec, state);
+        command.arg("worker").args(spec.pools.iter().flat_map(|pool| ["--pool", pool.as_str()]));
+        command.args(["--image", &spec.image]).args(&spec.arguments);
+        let copy = open.try_clone().unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+        command.stdin(Stdio::null()).stdout(copy).stderr(open);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self { child, state: state.to_owned(), log }
+    }
+
+    /// `sluice` with the environment of a worker and its state directory, without a subcommand yet.
+    #[must_use]
+    pub fn command(spec: &WorkerSpec, state: &Path) -> Command {
+        let mut command = Command::new(binary::sluice());
+        command.env("AWS_ENDPOINT_URL", &spec.endpoint).env("AWS_REGION", REGION);
+        command.env("AWS_ACCESS_KEY_ID", &spec.key).env("AWS_SECRET_ACCESS_KEY", "secret");
+        command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", state).env("SLUICE_LOG", "info");
+        command.env_remove("AWS_SESSION_TOKEN").env_remove("AWS_PROFILE");
+        command.envs(spec.environment.iter().map(|(name, value)| (name, value)));
+        command.arg("--state-dir").arg(state);
+        command
+    }
+
+    /// Ends it as a power cut would.
+    ///
+    /// # Panics
+    /// When it cannot be killed.
+    pub fn kill(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).unwrap_or_else(|error| panic!("kill: {error}"));
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0));
+        kill(pid, signal).unwrap_or_else(|error| panic!("{signal}: {error}\n{}", self.log()));
+    }
+
+    /// Waits until it ends by itself; its exit code.
+    ///
+    /// # Panics
+    /// When a minute has passed.
+    pub async fn ended(&mut self) -> i32 {
+        let ended = async {
+            loop {
+                match self.child.try_wait() {
+                    Ok(Some(status)) => return status.code().unwrap_or(-1),
+                    Ok(None) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+        ended.unwrap_or_else(|_| panic!("the worker does not end\n{}", self.log()))
+    }
+
+    /// What it said.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The log of the one action of its newest run.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn build_logs(&self) -> Vec<String> {
+        let runs = std::fs::read_dir(self.state.join("runs")).into_iter().flatten().flatten();
+        let mut runs: Vec<PathBuf> = runs.map(|run| run.path()).collect();
+        runs.sort();
+        let logs = runs.iter().flat_map(|run| std::fs::read_dir(run.join("logs")).into_iter().flatten().flatten());
+        logs.map(|log| std::fs::read_to_string(log.path()).unwrap_or_default()).collect()
+    }
+}
+
+/// Looks until there is something, for a minute at the most.
+///
+/// # Panics
+/// When there is not.
+pub async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), found).await.unwrap_or_else(|_| panic!("no {what}"))
+}
+
+impl Drop for WorkerProcess {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

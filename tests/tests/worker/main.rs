@@ -1,0 +1,8 @@
+//! Ring 4 for the worker: the binary, a strict CodePipeline, S3, and a real engine.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod crash;
+mod jobs;
+mod stand;
+mod stop;

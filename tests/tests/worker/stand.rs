@@ -1,0 +1,86 @@
+//! A pipeline whose build is a custom action, and what a test asks of it.
+
+use std::path::PathBuf;
+
+use bollard::Docker;
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use runner::queue::codepipeline::action_type::{Category, Role};
+use sluice_tests::aws::{ACCOUNT, AwsEmulator, REGION};
+use sluice_tests::codepipeline::{ActionSpec, ActionTypeSpec, CodePipeline, Given, PipelineSpec, Settings};
+use sluice_tests::images;
+use sluice_tests::worker::{WorkerProcess, WorkerSpec};
+
+/// CodePipeline with the action types of ours, and the state directories of its workers.
+pub(crate) struct Stand {
+    pub(crate) _emulator: AwsEmulator,
+    pub(crate) service: CodePipeline,
+    folder: tempfile::TempDir,
+    image: &'static str,
+}
+
+impl Stand {
+    pub(crate) async fn open() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let (emulator, image) = tokio::join!(AwsEmulator::start(), images::busybox());
+        let mut settings = Settings::new(REGION, ACCOUNT);
+        change(&mut settings);
+        let service = CodePipeline::start_with(&emulator, settings).await;
+        for category in Category::ALL {
+            let mut spec = ActionTypeSpec::new(category.name(), "Sluice");
+            for property in category.properties() {
+                spec = match property.role {
+                    Role::Query => spec.queryable(property.name),
+                    _ => spec.property(property.name),
+                };
+            }
+            service.action_type(spec);
+        }
+        Self { _emulator: emulator, service, folder: tempfile::tempdir().unwrap(), image }
+    }
+
+    /// A pipeline `app` of a source with these files and one build.
+    pub(crate) fn pipeline(&self, files: &[(&str, &str)], change: impl FnOnce(ActionSpec) -> ActionSpec) {
+        self.service.pipeline(
+            PipelineSpec::new("app")
+                .stage("Source", [ActionSpec::source("checkout", "Source").namespace("src")])
+                .stage("Build", [change(build().input("Source"))]),
+        );
+        self.service.give("app", "checkout", Given::zip("1f2e3d4c", files));
+    }
+
+    pub(crate) fn spec(&self) -> WorkerSpec {
+        WorkerSpec::new(&self.service.endpoint(), ACCOUNT, self.image)
+    }
+
+    pub(crate) fn state(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn worker(&self) -> WorkerProcess {
+        WorkerProcess::start(&self.spec(), &self.state("one"))
+    }
+
+    /// What is still labelled as a part of the runs of a state directory.
+    pub(crate) async fn left_in_engine(&self, worker: &WorkerProcess) -> Vec<String> {
+        let runs = std::fs::read_dir(worker.state.join("runs")).into_iter().flatten().flatten();
+        let runs: Vec<String> = runs.map(|run| run.file_name().to_string_lossy().into_owned()).collect();
+        let docker = Docker::connect_with_local_defaults().unwrap();
+        let options = ListContainersOptionsBuilder::default().all(true).build();
+        let containers = docker.list_containers(Some(options)).await.unwrap();
+        let labels = containers.into_iter().filter_map(|container| container.labels);
+        labels.flat_map(|labels| labels.into_values()).filter(|value| runs.contains(value)).collect()
+    }
+}
+
+pub(crate) fn build() -> ActionSpec {
+    ActionSpec::custom("build", "Build", "Sluice").config("Pool", "linux").config("ProjectName", "billing")
+}
+
+/// A buildspec of these commands.
+pub(crate) fn buildspec(commands: &[&str]) -> String {
+    let commands: String = commands.iter().map(|command| format!("      - {command}\n")).collect();
+    format!("version: 0.2\nphases:\n  build:\n    commands:\n{commands}")
+}
