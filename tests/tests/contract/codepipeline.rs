@@ -12,7 +12,14 @@ use sluice_tests::codepipeline::{
     ActionSpec, ActionTypeSpec, CodePipeline, Crime, Disturbance, Given, PipelineSpec, Settings, Status, unzip, zip,
 };
 
+mod cli;
+mod credentials;
+mod declarations;
+mod events;
+mod executions;
+mod faults;
 mod jobs;
+mod results;
 
 /// Builds in one stage, with a source before it and an action of AWS's after it.
 struct Stand {
@@ -54,6 +61,13 @@ impl Stand {
         let execution = self.service.start_execution("app");
         self.service.job_of(&execution, "build").await;
         execution
+    }
+
+    /// Puts out what a job has to put out, and says that it has succeeded.
+    async fn succeed(&self, job: &Job) {
+        upload(&self.service, job.data().unwrap(), zip(&[("b.txt", "two")])).await;
+        let put = self.client.put_job_success_result().job_id(job.id().unwrap()).output_variables("TAG", "v1");
+        put.send().await.unwrap();
     }
 
     /// The one job that a poll gives.
