@@ -1,4 +1,4 @@
-# The AWS emulator (PyPI: ministack) in a virtual environment of its own. Sourced by setup.sh.
+# The AWS emulator (PyPI: ministack) and the AWS CLI in a virtual environment of their own. Sourced by setup.sh.
 
 REQUIREMENTS=$REPOSITORY/tests/lib/requirements.txt
 EMULATOR_VENV=$SLUICE_DEV_DIR/venv-$(sha256sum "$REQUIREMENTS" | cut -c1-12)
@@ -15,7 +15,7 @@ make_emulator_venv() {
     [ ! -e "$EMULATOR_VENV/complete" ] || return 0
     rm -rf "$EMULATOR_VENV"
     quietly "making a Python environment" python3 -m venv "$EMULATOR_VENV"
-    quietly "installing the AWS emulator" "$EMULATOR_VENV/bin/pip" install --disable-pip-version-check --no-input \
+    quietly "installing the AWS emulator and CLI" "$EMULATOR_VENV/bin/pip" install --disable-pip-version-check --no-input \
         -r "$REQUIREMENTS"
     touch "$EMULATOR_VENV/complete"
 }

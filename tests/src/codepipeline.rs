@@ -36,8 +36,9 @@ pub use error::ApiError;
 pub use given::{Files, unzip, zip};
 pub use spec::{ActionSpec, ActionTypeSpec, PipelineSpec};
 pub use state::execution::{ActionRun, ActionStatus, Artifact, Status};
-pub use state::job::{Job, JobResult, JobStatus};
+pub use state::job::{Job, JobStatus};
 pub use state::ledger::{Call, Crime, Entry, Offence};
+pub use state::result::JobResult;
 pub use state::{Given, Settings};
 
 use service::Service;

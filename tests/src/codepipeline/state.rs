@@ -15,6 +15,7 @@ pub mod key;
 pub mod ledger;
 pub mod pipeline;
 pub mod progress;
+pub mod result;
 pub mod start;
 pub mod stop;
 pub mod variables;

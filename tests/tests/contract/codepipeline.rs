@@ -18,6 +18,7 @@ mod declarations;
 mod events;
 mod executions;
 mod faults;
+mod fleet;
 mod jobs;
 mod results;
 
