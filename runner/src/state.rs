@@ -1,16 +1,20 @@
 //! The state of a run: the fold of its events. Whoever has the same events has the same state.
 
+mod action;
+mod build;
+mod gate;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::deploy::{Deployment, DeploymentOrder};
 use crate::event::{ActionKind, Event, Outcome, Slot, What};
-use crate::gate::Decision;
-use crate::image::PushedImage;
-use crate::report::junit::TestReport;
 use crate::source::Revision;
+
+pub use action::{ActionState, ArtifactState};
+pub use build::{BuildState, PhaseState};
+pub use gate::GateState;
 
 /// What is known of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -62,96 +66,6 @@ pub struct StageState {
     pub span: Span,
     /// Its gates, by slot.
     pub gates: BTreeMap<Slot, GateState>,
-}
-
-/// What is known of a gate.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct GateState {
-    /// When and how.
-    pub span: Span,
-    /// What it waits for, by rule.
-    pub waiting: BTreeMap<usize, String>,
-    /// The answers to its approvals.
-    pub decisions: Vec<Decision>,
-    /// What each rule said.
-    pub why: Vec<String>,
-}
-
-/// What is known of an action.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ActionState {
-    /// Its name.
-    pub name: String,
-    /// Its stage.
-    pub stage: String,
-    /// What it does.
-    pub kind: ActionKind,
-    /// When and how.
-    pub span: Span,
-    /// Its build.
-    pub build: Option<BuildState>,
-    /// Its exported variables.
-    pub variables: BTreeMap<String, String>,
-    /// Its artifacts: identifier (the primary one is empty) to path.
-    pub artifacts: BTreeMap<String, ArtifactState>,
-    /// Its test reports.
-    pub reports: Vec<TestReport>,
-    /// The image that it pushed.
-    pub image: Option<PushedImage>,
-    /// The deployment that it was going to make.
-    pub order: Option<DeploymentOrder>,
-    /// The deployment that it began.
-    pub deployment: Option<Deployment>,
-    /// How taking it back went.
-    pub rollback: Option<Span>,
-}
-
-/// What is known of an artifact.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ArtifactState {
-    /// The file or folder on this machine.
-    pub path: String,
-    /// How many files.
-    pub files: u64,
-    /// How many bytes.
-    pub bytes: u64,
-}
-
-/// What is known of a build.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct BuildState {
-    /// `project:uuid`.
-    pub id: String,
-    /// Its number in its project.
-    pub number: u64,
-    /// Its image.
-    pub image: String,
-    /// The source directory in the container.
-    pub source_directory: String,
-    /// Its phases so far; a retried one comes more than once.
-    pub phases: Vec<PhaseState>,
-}
-
-/// What is known of a phase.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct PhaseState {
-    /// Its name.
-    pub name: String,
-    /// 1, and one more for each retry.
-    pub attempt: u32,
-    /// When and how.
-    pub span: Span,
-    /// How many commands it has.
-    pub commands: usize,
-    /// The command that runs, or ran last.
-    pub command: Option<String>,
-    /// The command that failed and its exit status.
-    pub failed: Option<(String, i32)>,
 }
 
 impl Span {
@@ -227,97 +141,29 @@ impl RunState {
                 }
             }
             What::ActionStarted { stage, action, kind } => self.start_action(stage, action, *kind, at),
+            What::GateStarted { stage, slot, .. }
+            | What::GateWaiting { stage, slot, .. }
+            | What::ApprovalGiven { stage, slot, .. }
+            | What::GateFinished { stage, slot, .. } => {
+                if let Some(stage) = self.stage_mut(stage) {
+                    stage.gates.entry(*slot).or_default().apply(&event.what, at);
+                }
+            }
             other => {
-                self.apply_gate(other, at);
-                self.apply_action(other, at);
+                if let Some(action) = other.action().and_then(|name| self.action_mut(name)) {
+                    action.apply(other, at);
+                }
             }
         }
     }
 
     fn start_action(&mut self, stage: &str, name: &str, kind: ActionKind, at: Timestamp) {
-        if let Some(known) = self.action_mut(name) {
-            known.span.start(at);
-            return;
-        }
-        let mut span = Span::default();
-        span.start(at);
-        self.actions.push(ActionState {
-            name: name.to_owned(),
-            stage: stage.to_owned(),
-            kind,
-            span,
-            build: None,
-            variables: BTreeMap::new(),
-            artifacts: BTreeMap::new(),
-            reports: Vec::new(),
-            image: None,
-            order: None,
-            deployment: None,
-            rollback: None,
-        });
-    }
-
-    fn apply_gate(&mut self, what: &What, at: Timestamp) {
-        let (What::GateStarted { stage, slot, .. }
-        | What::GateWaiting { stage, slot, .. }
-        | What::ApprovalGiven { stage, slot, .. }
-        | What::GateFinished { stage, slot, .. }) = what
-        else {
-            return;
-        };
-        let Some(stage) = self.stage_mut(stage) else { return };
-        let gate = stage.gates.entry(*slot).or_default();
-        match what {
-            What::GateStarted { .. } => gate.span.start(at),
-            What::GateWaiting { rule, why, .. } => {
-                gate.waiting.insert(*rule, why.clone());
-            }
-            What::ApprovalGiven { decision, .. } => gate.decisions.push(decision.clone()),
-            What::GateFinished { outcome, why, .. } => {
-                gate.waiting.clear();
-                gate.why.clone_from(why);
-                gate.span.finish(at, outcome);
-            }
-            _ => {}
-        }
-    }
-
-    fn apply_action(&mut self, what: &What, at: Timestamp) {
-        let Some(action) = what.action().and_then(|name| self.action_mut(name)) else { return };
-        match what {
-            What::ActionFinished { outcome, .. } => action.span.finish(at, outcome),
-            What::BuildStarted { build, number, image, source_directory, .. } => {
-                action.build = Some(BuildState {
-                    id: build.clone(),
-                    number: *number,
-                    image: image.clone(),
-                    source_directory: source_directory.clone(),
-                    phases: Vec::new(),
-                });
-            }
-            What::VariableExported { name, value, .. } => {
-                action.variables.insert(name.clone(), value.clone());
-            }
-            What::ArtifactStored { identifier, path, files, bytes, .. } => {
-                let artifact = ArtifactState { path: path.clone(), files: *files, bytes: *bytes };
-                action.artifacts.insert(identifier.clone().unwrap_or_default(), artifact);
-            }
-            What::ReportRead { report, .. } => action.reports.push(report.clone()),
-            What::ImagePushed { image, .. } => action.image = Some(image.clone()),
-            What::DeploymentIntended { order, .. } => action.order = Some(order.clone()),
-            What::DeploymentBegun { deployment, .. } => action.deployment = Some(deployment.clone()),
-            What::RollbackStarted { .. } => {
-                action.rollback = Some(Span { started: Some(at), ..Span::default() });
-            }
-            What::RollbackFinished { outcome, .. } => {
-                if let Some(rollback) = &mut action.rollback {
-                    rollback.finish(at, outcome);
-                }
-            }
-            other => {
-                if let Some(build) = &mut action.build {
-                    build.apply(other, at);
-                }
+        match self.action_mut(name) {
+            Some(known) => known.span.start(at),
+            None => {
+                let mut action = ActionState::new(stage, name, kind);
+                action.span.start(at);
+                self.actions.push(action);
             }
         }
     }
@@ -328,35 +174,5 @@ impl RunState {
 
     fn action_mut(&mut self, name: &str) -> Option<&mut ActionState> {
         self.actions.iter_mut().find(|action| action.name == name)
-    }
-}
-
-impl BuildState {
-    fn apply(&mut self, what: &What, at: Timestamp) {
-        match what {
-            What::BuildAdopted { .. } => self.phases.clear(),
-            What::PhaseStarted { phase, attempt, commands, .. } => {
-                let mut state =
-                    PhaseState { name: phase.clone(), attempt: *attempt, commands: *commands, ..PhaseState::default() };
-                state.span.start(at);
-                self.phases.push(state);
-            }
-            What::PhaseFinished { phase, outcome, .. } => {
-                if let Some(state) = self.phases.iter_mut().rfind(|state| state.name == *phase) {
-                    state.span.finish(at, outcome);
-                }
-            }
-            What::CommandStarted { command, .. } => {
-                if let Some(state) = self.phases.last_mut() {
-                    state.command = Some(command.clone());
-                }
-            }
-            What::CommandFinished { command, status, .. } if *status != 0 => {
-                if let Some(state) = self.phases.last_mut() {
-                    state.failed.get_or_insert_with(|| (command.clone(), *status));
-                }
-            }
-            _ => {}
-        }
     }
 }

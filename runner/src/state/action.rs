@@ -1,0 +1,113 @@
+//! What is known of an action: its build, and all that it made.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{BuildState, Span};
+use crate::deploy::{Deployment, DeploymentOrder};
+use crate::event::{ActionKind, What};
+use crate::image::PushedImage;
+use crate::report::junit::TestReport;
+
+/// What is known of an action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ActionState {
+    /// Its name.
+    pub name: String,
+    /// Its stage.
+    pub stage: String,
+    /// What it does.
+    pub kind: ActionKind,
+    /// When and how.
+    pub span: Span,
+    /// Its build.
+    pub build: Option<BuildState>,
+    /// Its exported variables.
+    pub variables: BTreeMap<String, String>,
+    /// Its artifacts: identifier (the primary one is empty) to path.
+    pub artifacts: BTreeMap<String, ArtifactState>,
+    /// Its test reports.
+    pub reports: Vec<TestReport>,
+    /// The image that it pushed.
+    pub image: Option<PushedImage>,
+    /// The deployment that it was going to make.
+    pub order: Option<DeploymentOrder>,
+    /// The deployment that it began.
+    pub deployment: Option<Deployment>,
+    /// How taking it back went.
+    pub rollback: Option<Span>,
+}
+
+/// What is known of an artifact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ArtifactState {
+    /// The file or folder on this machine.
+    pub path: String,
+    /// How many files.
+    pub files: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+impl ActionState {
+    /// One of which nothing is known but that it was started.
+    pub(super) fn new(stage: &str, name: &str, kind: ActionKind) -> Self {
+        Self {
+            name: name.to_owned(),
+            stage: stage.to_owned(),
+            kind,
+            span: Span::default(),
+            build: None,
+            variables: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
+            reports: Vec::new(),
+            image: None,
+            order: None,
+            deployment: None,
+            rollback: None,
+        }
+    }
+
+    pub(super) fn apply(&mut self, what: &What, at: Timestamp) {
+        match what {
+            What::ActionFinished { outcome, .. } => self.span.finish(at, outcome),
+            What::BuildStarted { build, number, image, source_directory, .. } => {
+                self.build = Some(BuildState {
+                    id: build.clone(),
+                    number: *number,
+                    image: image.clone(),
+                    source_directory: source_directory.clone(),
+                    phases: Vec::new(),
+                });
+            }
+            What::VariableExported { name, value, .. } => {
+                self.variables.insert(name.clone(), value.clone());
+            }
+            What::ArtifactStored { identifier, path, files, bytes, .. } => {
+                let artifact = ArtifactState { path: path.clone(), files: *files, bytes: *bytes };
+                self.artifacts.insert(identifier.clone().unwrap_or_default(), artifact);
+            }
+            What::ReportRead { report, .. } => self.reports.push(report.clone()),
+            What::ImagePushed { image, .. } => self.image = Some(image.clone()),
+            What::DeploymentIntended { order, .. } => self.order = Some(order.clone()),
+            What::DeploymentBegun { deployment, .. } => self.deployment = Some(deployment.clone()),
+            What::RollbackStarted { .. } => {
+                self.rollback = Some(Span { started: Some(at), ..Span::default() });
+            }
+            What::RollbackFinished { outcome, .. } => {
+                if let Some(rollback) = &mut self.rollback {
+                    rollback.finish(at, outcome);
+                }
+            }
+            other => {
+                if let Some(build) = &mut self.build {
+                    build.apply(other, at);
+                }
+            }
+        }
+    }
+}
