@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use git2::{Repository, StatusOptions};
 use ignore::WalkBuilder;
 
+use super::copied::{self, Copied};
 use super::git::{Around, on_thread};
 use super::mirror::{Mirror, copy_objects};
 use super::{Config, Revision, parallel};
@@ -208,9 +209,14 @@ impl Copying<'_> {
             } else {
                 "device"
             };
-            self.progress.output(format!("{}: a {what} is not copied\n", path.display()));
+            self.note(path, &format!("a {what} is not copied"));
         }
         None
+    }
+
+    /// Tells in the log what did not go as it does mostly.
+    fn note(&self, path: &Path, what: &str) {
+        self.progress.output(format!("{}: {what}\n", path.display()));
     }
 
     fn write(&self, folders: &[PathBuf], files: &[(PathBuf, Kind)]) -> Result<(), Fault> {
@@ -222,14 +228,16 @@ impl Copying<'_> {
         parallel::each(files, self.cancel, start, |(), (path, kind)| {
             let (from, to) = (self.root.join(path), self.into.join(path));
             let copied = match kind {
-                Kind::File => fs::copy(&from, &to).map(|_| ()),
-                Kind::Link => fs::read_link(&from).and_then(|target| std::os::unix::fs::symlink(target, &to)),
+                Kind::File => copied::file(&from, &to, self.cancel),
+                Kind::Link => link(&from, &to),
             };
-            match copied {
-                // An editor's temporary file may be gone by now.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !from.is_symlink() && !from.exists() => Ok(()),
-                other => other.map_err(io_fault(&from)),
+            match copied.map_err(io_fault(&from))? {
+                Copied::Whole => {}
+                Copied::Shrunk => self.note(path, "became shorter while it was copied; the copy ends where it ended"),
+                Copied::Gone => self.note(path, "was gone before it could be copied"),
+                Copied::Stopped => return Err(Fault::stopped("copying the source folder stopped")),
             }
+            Ok(())
         })?;
         // A folder's own mode may forbid writing into it, so it comes last, and inner folders before outer ones.
         for folder in folders.iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -238,6 +246,14 @@ impl Copying<'_> {
             fs::set_permissions(self.into.join(folder), mode).map_err(io_fault(&from))?;
         }
         Ok(())
+    }
+}
+
+/// Makes the same link.
+fn link(from: &Path, to: &Path) -> io::Result<Copied> {
+    match fs::read_link(from).and_then(|target| std::os::unix::fs::symlink(target, to)) {
+        Err(_) if !from.is_symlink() => Ok(Copied::Gone),
+        made => made.map(|()| Copied::Whole),
     }
 }
 

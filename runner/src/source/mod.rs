@@ -3,6 +3,7 @@
 mod bundle;
 mod checkout;
 pub mod codecommit;
+mod copied;
 mod folder;
 mod git;
 mod mirror;
