@@ -286,6 +286,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn no_text_panics_and_what_has_no_references_is_itself(text in any::<String>()) {
             if let Ok(template) = parse(&text) && !text.contains("${") {
