@@ -20,7 +20,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::progress::Progress;
 use follow::{Following, RolloutState};
 use service::{Revision, ServiceCalls, ServiceNow};
-use task_definition::{Change, short};
+use task_definition::{Change, Marks, short};
 
 /// How often ECS is asked, and how long for.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +104,7 @@ impl EcsDeployer {
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = self.config.longest_pause.min(pause * 3 / 2),
                 reason = cancel.requested() => return match reason {
-                    Reason::TimedOut => Ok(DeploymentOutcome::Failed(following.out_of_time())),
+                    Reason::TimedOut => Ok(DeploymentOutcome::TimedOut(following.out_of_time())),
                     Reason::Sibling | Reason::Stopped | Reason::Killed => Err(Fault::stopped(format!(
                         "stopped while {} was rolled out; ECS goes on with it",
                         calls.name()
@@ -129,24 +129,32 @@ impl Deployer for EcsDeployer {
         }
         let TargetOrder::Ecs { images, environment, desired_count, .. } = &order.target;
         let change = Change { images, environment };
+        let previous_count = now.count_before(*desired_count);
         if let Some(running) = now.runs_already(task_definition::has_all(&current.definition, change)?) {
             tell(progress, &[format!("{} runs exactly this already", short(&running.revision))]);
-            if desired_count.is_some_and(|wanted| i64::from(wanted) != i64::from(now.desired)) {
+            if previous_count.is_some() {
                 calls.update(None, *desired_count).await?;
             }
             let (id, revision) = (running.id.clone(), running.revision.clone());
-            return Ok(Deployment { id, previous: Some(revision.clone()), revision, url: calls.page() });
+            return Ok(Deployment {
+                id,
+                previous: Some(revision.clone()),
+                revision,
+                previous_count,
+                url: calls.page(),
+            });
         }
         let revision = match calls.unused_revision(&current, &order.token).await? {
             Some(Unused::Registered(revision)) => revision,
             Some(Unused::Ended(deployment)) => return Ok(deployment),
             None => {
-                calls.register(task_definition::next(&current.definition, &current.tags, change, &order.token)?).await?
+                let marks = Marks { token: &order.token, previous_count };
+                calls.register(task_definition::next(&current.definition, &current.tags, change, marks)?).await?
             }
         };
         tell(progress, &described(&revision, images));
         let id = calls.update(Some(&revision), *desired_count).await?;
-        Ok(Deployment { id, revision, previous: Some(now.task_definition), url: calls.page() })
+        Ok(Deployment { id, revision, previous: Some(now.task_definition), previous_count, url: calls.page() })
     }
 
     async fn follow(
@@ -160,7 +168,8 @@ impl Deployer for EcsDeployer {
         self.watch(&calls, &deployment.id, progress, cancel).await
     }
 
-    /// A service that somebody else has deployed to since is left alone. The desired count stays as it is.
+    /// A service that somebody else has deployed to since is left alone, and so is a desired count that somebody else
+    /// has set. The circuit breaker takes images back, and no count.
     async fn roll_back(
         &self,
         order: &DeploymentOrder,
@@ -172,12 +181,19 @@ impl Deployer for EcsDeployer {
         };
         let calls = self.calls(order).await?;
         let now = calls.describe().await?;
+        let TargetOrder::Ecs { desired_count, .. } = &order.target;
+        let count = deployment.previous_count.filter(|_| now.count_before(*desired_count).is_none());
         let id = if now.task_definition == *previous {
             tell(progress, &[format!("{} is back already", short(previous))]);
-            now.primary().map(|primary| primary.id.clone()).unwrap_or_default()
+            tell(progress, &told_count(count));
+            match count {
+                Some(_) => calls.update(None, count).await?,
+                None => now.primary().map(|primary| primary.id.clone()).unwrap_or_default(),
+            }
         } else if now.task_definition == deployment.revision {
             tell(progress, &[format!("going back from {} to {}", short(&deployment.revision), short(previous))]);
-            calls.update(Some(previous), None).await?
+            tell(progress, &told_count(count));
+            calls.update(Some(previous), count).await?
         } else {
             let runs = short(&now.task_definition);
             let why = format!("{} runs {runs} by now, which is not ours to take back", calls.name());
@@ -186,7 +202,7 @@ impl Deployer for EcsDeployer {
         let never = Cancel::new();
         match tokio::time::timeout(self.config.roll_back, self.watch(&calls, &id, progress, &never)).await {
             Ok(outcome) => outcome,
-            Err(_) => Ok(DeploymentOutcome::Failed(format!(
+            Err(_) => Ok(DeploymentOutcome::TimedOut(format!(
                 "{} did not come back to {} in time",
                 calls.name(),
                 short(previous)
@@ -228,6 +244,10 @@ async fn find_begun(
 fn described(revision: &str, images: &BTreeMap<String, String>) -> Vec<String> {
     let images = images.iter().map(|(container, image)| format!("  {container}: {image}"));
     std::iter::once(format!("rolling out {}", short(revision))).chain(images).collect()
+}
+
+fn told_count(count: Option<u32>) -> Vec<String> {
+    count.map(|count| format!("the desired count goes back to {count}")).into_iter().collect()
 }
 
 fn tell(progress: &Progress, lines: &[String]) {

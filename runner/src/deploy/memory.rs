@@ -37,6 +37,7 @@ struct Service {
     revisions: Vec<Revision>,
     deployments: Vec<Begun>,
     current: usize,
+    count: u32,
 }
 
 #[derive(Clone, Default, PartialEq)]
@@ -50,6 +51,7 @@ struct Begun {
     token: String,
     revision: usize,
     previous: usize,
+    previous_count: Option<u32>,
     failed: bool,
 }
 
@@ -60,12 +62,12 @@ impl MemoryDeployer {
         Self::default()
     }
 
-    /// Adds a service that runs these images, by container.
+    /// Adds a service that runs one task of these images, by container.
     #[must_use]
     pub fn service(self, cluster: &str, service: &str, images: &[(&str, &str)]) -> Self {
         let images = images.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect();
         let first = Revision { images, environment: BTreeMap::new() };
-        let new = Service { revisions: vec![first], ..Service::default() };
+        let new = Service { revisions: vec![first], count: 1, ..Service::default() };
         lock(&self.services).insert((cluster.to_owned(), service.to_owned()), new);
         self
     }
@@ -83,6 +85,12 @@ impl MemoryDeployer {
         let services = lock(&self.services);
         let service = services.get(&(cluster.to_owned(), service.to_owned()))?;
         Some(service.revisions[service.current].images.clone())
+    }
+
+    /// The desired count of the service.
+    #[must_use]
+    pub fn count(&self, cluster: &str, service: &str) -> Option<u32> {
+        lock(&self.services).get(&(cluster.to_owned(), service.to_owned())).map(|known| known.count)
     }
 
     /// How many deployments the service has begun.
@@ -119,7 +127,7 @@ impl MemoryDeployer {
 impl Deployer for MemoryDeployer {
     async fn begin(&self, order: &DeploymentOrder, _progress: &Progress) -> Result<Deployment, Fault> {
         check_token(&order.token)?;
-        let TargetOrder::Ecs { images, environment, .. } = &order.target;
+        let TargetOrder::Ecs { images, environment, desired_count, .. } = &order.target;
         self.with(order, |name, service| {
             if let Some(index) = service.deployments.iter().position(|known| known.token == order.token) {
                 return Ok(service.told(name, index));
@@ -139,11 +147,17 @@ impl Deployer for MemoryDeployer {
                     id: "memory-running".to_owned(),
                     revision: arn.clone(),
                     previous: Some(arn),
+                    previous_count: service.set_count(*desired_count),
                     url: None,
                 });
             }
             service.revisions.push(next);
-            Ok(service.begin(name, &order.token, service.revisions.len() - 1))
+            let begun = service.begin(name, &order.token, service.revisions.len() - 1);
+            let previous_count = service.set_count(*desired_count);
+            if let Some(begun) = service.deployments.last_mut() {
+                begun.previous_count = previous_count;
+            }
+            Ok(Deployment { previous_count, ..begun })
         })
     }
 
@@ -183,7 +197,7 @@ impl Deployer for MemoryDeployer {
                 Ok(DeploymentOutcome::Failed(failure(&name, deployment)))
             }),
             Fate::Hangs => match cancel.requested().await {
-                Reason::TimedOut => Ok(DeploymentOutcome::Failed(format!("{name} did not become stable in time"))),
+                Reason::TimedOut => Ok(DeploymentOutcome::TimedOut(format!("{name} did not become stable in time"))),
                 Reason::Sibling | Reason::Stopped | Reason::Killed => {
                     Err(Fault::stopped(format!("stopped while {name} was rolled out")))
                 }
@@ -202,10 +216,16 @@ impl Deployer for MemoryDeployer {
         };
         self.with(order, |name, service| {
             let runs = revision_name(name, service.current);
+            let TargetOrder::Ecs { desired_count, .. } = &order.target;
+            let count = deployment.previous_count.filter(|_| *desired_count == Some(service.count));
             let back = (0..service.revisions.len()).find(|index| revision_name(name, *index) == *previous);
             match back {
-                _ if runs == *previous => Ok(DeploymentOutcome::Succeeded),
+                _ if runs == *previous => {
+                    service.set_count(count);
+                    Ok(DeploymentOutcome::Succeeded)
+                }
                 Some(back) if runs == deployment.revision => {
+                    service.set_count(count);
                     service.begin(name, &format!("{}-back", order.token), back);
                     Ok(DeploymentOutcome::Succeeded)
                 }
@@ -220,7 +240,8 @@ impl Deployer for MemoryDeployer {
 impl Service {
     fn begin(&mut self, name: &str, token: &str, revision: usize) -> Deployment {
         let previous = self.current;
-        self.deployments.push(Begun { token: token.to_owned(), revision, previous, failed: false });
+        let token = token.to_owned();
+        self.deployments.push(Begun { token, revision, previous, previous_count: None, failed: false });
         self.current = revision;
         self.told(name, self.deployments.len() - 1)
     }
@@ -231,8 +252,16 @@ impl Service {
             id: format!("memory-{}", index + 1),
             revision: revision_name(name, begun.revision),
             previous: Some(revision_name(name, begun.previous)),
+            previous_count: begun.previous_count,
             url: None,
         }
+    }
+
+    /// Sets the count; gives the one before when it was another.
+    fn set_count(&mut self, wanted: Option<u32>) -> Option<u32> {
+        let before = self.count;
+        self.count = wanted.unwrap_or(before);
+        (self.count != before).then_some(before)
     }
 }
 

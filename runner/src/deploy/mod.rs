@@ -49,6 +49,7 @@ pub enum TargetOrder {
 
 /// A deployment that was begun. It is written to the record, and is all that is needed to follow it or to undo it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Deployment {
     /// The target's own id of it.
     pub id: String,
@@ -56,6 +57,9 @@ pub struct Deployment {
     pub revision: String,
     /// What was running before, to go back to.
     pub previous: Option<String>,
+    /// The desired count before, when the deployment sets another one.
+    #[serde(default)]
+    pub previous_count: Option<u32>,
     /// A page that shows it.
     pub url: Option<String>,
 }
@@ -67,6 +71,8 @@ pub enum DeploymentOutcome {
     Succeeded,
     /// It failed, was rolled back by the target, or was replaced; with the target's reason.
     Failed(String),
+    /// Its follower was stopped by [`crate::cancel::Reason::TimedOut`]; with how it stood. The target goes on with it.
+    TimedOut(String),
 }
 
 /// A target of deployments. Calls may be repeated; `begin` with a token that was begun before returns the same
@@ -85,7 +91,8 @@ pub trait Deployer: Send + Sync {
         cancel: &Cancel,
     ) -> Result<DeploymentOutcome, Fault>;
 
-    /// Brings back what was there before, and follows that to its end. With nothing to go back to it is a `Failed`.
+    /// Brings back what was there before, the desired count too where the deployment changed it, and follows that to
+    /// its end. With nothing to go back to it is a `Failed`.
     async fn roll_back(
         &self,
         order: &DeploymentOrder,

@@ -53,6 +53,7 @@ impl Run {
         match followed {
             Ok(DeploymentOutcome::Succeeded) => Ok(Outcome::Succeeded),
             Ok(DeploymentOutcome::Failed(message)) => Ok(Outcome::Failed { message }),
+            Ok(DeploymentOutcome::TimedOut(message)) => Ok(Outcome::TimedOut { message }),
             Err(fault) if fault.kind == FaultKind::Stopped && cancel.reason() == Some(Reason::TimedOut) => {
                 let message = format!("deployment {} took longer than {} seconds", deployment.id, limit.as_secs());
                 Ok(Outcome::TimedOut { message })
@@ -112,6 +113,7 @@ impl Run {
         let outcome = match tokio::time::timeout(limit, work).await {
             Ok(Ok(DeploymentOutcome::Succeeded)) => Outcome::Succeeded,
             Ok(Ok(DeploymentOutcome::Failed(message))) => Outcome::Failed { message },
+            Ok(Ok(DeploymentOutcome::TimedOut(message))) => Outcome::TimedOut { message },
             Ok(Err(fault)) => Outcome::from(fault),
             Err(_) => Outcome::TimedOut { message: format!("rolling back took longer than {} s", limit.as_secs()) },
         };

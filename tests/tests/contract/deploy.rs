@@ -1,5 +1,7 @@
 //! Contract suite: deploy. One suite on the fake and on ECS services with real containers, and then what only ECS has.
 
+mod ecs;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,6 +23,7 @@ trait World: Send + Sync {
     async fn image(&self, tag: &str, fate: Fate) -> String;
     async fn service(&self, image: &str, on_trouble: OnTrouble);
     async fn running(&self) -> String;
+    async fn count(&self) -> u32;
 }
 
 struct MemoryWorld(MemoryDeployer);
@@ -43,6 +46,10 @@ impl World for MemoryWorld {
 
     async fn running(&self) -> String {
         self.0.running("dev", "web").unwrap()[CONTAINER].clone()
+    }
+
+    async fn count(&self) -> u32 {
+        self.0.count("dev", "web").unwrap()
     }
 }
 
@@ -76,6 +83,10 @@ impl World for RealWorld {
 
     async fn running(&self) -> String {
         self.ecs.running(ACCOUNT).await
+    }
+
+    async fn count(&self) -> u32 {
+        u32::try_from(self.ecs.describe(ACCOUNT).await.desired_count()).unwrap()
     }
 }
 
@@ -118,7 +129,7 @@ async fn deploy(world: &dyn World, token: &str, image: &str) -> (Deployment, Dep
 fn why(outcome: DeploymentOutcome) -> String {
     match outcome {
         DeploymentOutcome::Failed(why) => why,
-        DeploymentOutcome::Succeeded => panic!("it succeeded"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -141,6 +152,7 @@ suite!(
     one_token_deploys_once,
     a_deployment_that_another_replaced_has_failed_and_leaves_the_other_alone,
     the_same_images_are_not_deployed_again,
+    a_desired_count_goes_back_with_its_images_unless_somebody_else_has_set_another,
     what_is_not_there_is_named,
     a_deployment_that_does_not_get_on_ends_with_its_time_and_goes_on_without_its_watcher,
 );
@@ -206,6 +218,37 @@ async fn the_same_images_are_not_deployed_again(world: &dyn World) {
     assert_eq!(roll_back(world, &order("run-1", &one), &deployment).await, DeploymentOutcome::Succeeded);
 }
 
+async fn a_desired_count_goes_back_with_its_images_unless_somebody_else_has_set_another(world: &dyn World) {
+    let (one, two) = (world.image("one", Fate::Runs).await, world.image("two", Fate::Runs).await);
+    world.service(&one, OnTrouble::RollBack).await;
+    let counted = |token: &str, image: &str, count| {
+        let mut order = order(token, image);
+        let TargetOrder::Ecs { desired_count, .. } = &mut order.target;
+        *desired_count = Some(count);
+        order
+    };
+    let doubled = counted("run-1", &two, 2);
+    let first = begin(world, &doubled).await.unwrap();
+    assert_eq!((first.previous_count, world.count().await), (Some(1), 2));
+    assert_eq!(begin(world, &doubled).await.unwrap(), first, "whoever comes later knows the count too");
+    assert_eq!(follow(world, &doubled, &first).await, DeploymentOutcome::Succeeded);
+    // The same images, and another count: there is only the count to take back.
+    let more = counted("run-2", &two, 3);
+    let second = begin(world, &more).await.unwrap();
+    assert_eq!((second.previous_count, world.count().await), (Some(2), 3));
+    for _ in 0..2 {
+        assert_eq!(roll_back(world, &more, &second).await, DeploymentOutcome::Succeeded);
+        assert_eq!((world.running().await, world.count().await), (two.clone(), 2));
+    }
+    let third = begin(world, &more).await.unwrap();
+    begin(world, &counted("run-3", &two, 1)).await.unwrap();
+    assert_eq!(roll_back(world, &more, &third).await, DeploymentOutcome::Succeeded);
+    assert_eq!(world.count().await, 1, "somebody else's count stays");
+    begin(world, &counted("run-4", &two, 2)).await.unwrap();
+    assert_eq!(roll_back(world, &doubled, &first).await, DeploymentOutcome::Succeeded);
+    assert_eq!((world.running().await, world.count().await), (one, 1));
+}
+
 async fn what_is_not_there_is_named(world: &dyn World) {
     let one = world.image("one", Fate::Runs).await;
     world.service(&one, OnTrouble::RollBack).await;
@@ -239,105 +282,11 @@ async fn a_deployment_that_does_not_get_on_ends_with_its_time_and_goes_on_withou
         cancel.request(reason);
         world.deployer().follow(&order, &deployment, &Progress::silent(), &cancel).await
     };
-    let told = why(ending(Reason::TimedOut).await.unwrap());
-    assert!(told.contains("did not become stable in time"), "{told}");
+    let timed_out = ending(Reason::TimedOut).await.unwrap();
+    assert!(
+        matches!(&timed_out, DeploymentOutcome::TimedOut(told) if told.contains("did not become stable in time")),
+        "{timed_out:?}"
+    );
     assert_eq!(ending(Reason::Stopped).await.unwrap_err().kind, FaultKind::Stopped);
     assert_eq!(world.running().await, slow);
-}
-
-#[tokio::test]
-async fn ecs_runs_the_image_by_digest_with_its_variables_and_tells_how_it_gets_on() {
-    let world = RealWorld::start().await;
-    let one = world.ecs.image("one", &serves("one")).await;
-    let two =
-        world.ecs.image("two", "mkdir -p /www && echo $WORD > /www/index.html && exec httpd -f -p 80 -h /www").await;
-    world.ecs.service(ACCOUNT, &one, OnTrouble::RollBack).await;
-    assert_eq!(world.ecs.answer(ACCOUNT).await, "one");
-
-    let mut order = order("run-1", &two);
-    let TargetOrder::Ecs { environment, .. } = &mut order.target;
-    environment.insert(CONTAINER.to_owned(), BTreeMap::from([("WORD".to_owned(), "set".to_owned())]));
-    let log = Arc::new(Mutex::new(String::new()));
-    let heard = log.clone();
-    let progress = Progress::new(move |told| {
-        if let Progressed::Output(text) = told {
-            heard.lock().unwrap().push_str(std::str::from_utf8(&text).unwrap());
-        }
-    });
-    let deployment = world.deployer.begin(&order, &progress).await.unwrap();
-    let outcome = world.deployer.follow(&order, &deployment, &progress, &Cancel::new()).await.unwrap();
-    assert_eq!(outcome, DeploymentOutcome::Succeeded);
-
-    let service = world.ecs.describe(ACCOUNT).await;
-    let primary = service.deployments().iter().find(|known| known.status() == Some("PRIMARY")).unwrap();
-    assert_eq!(primary.id(), Some(deployment.id.as_str()));
-    assert_eq!(primary.task_definition(), Some(deployment.revision.as_str()));
-    let page =
-        format!("https://{REGION}.console.aws.amazon.com/ecs/v2/clusters/dev/services/web/deployments?region={REGION}");
-    assert_eq!(deployment.url, Some(page));
-    let tags = world.ecs.client(ACCOUNT).await.describe_task_definition().task_definition(&deployment.revision);
-    let tags = tags.send().await.unwrap().tags.unwrap();
-    assert!(tags.iter().any(|tag| (tag.key(), tag.value()) == (Some("team"), Some("billing"))), "{tags:?}");
-    let log = log.lock().unwrap().clone();
-    assert!(log.starts_with(&format!("rolling out web:2\n  app: {two}\n")), "{log}");
-    assert_eq!(log.matches("1 of 1 tasks running").count(), 1, "{log}");
-    assert_eq!(log.matches("has begun draining").count(), 1, "{log}");
-}
-
-#[tokio::test]
-async fn a_failed_roll_out_tells_the_exit_codes_of_its_tasks() {
-    let world = RealWorld::start().await;
-    let (one, bad) = (world.image("one", Fate::Runs).await, world.image("bad", Fate::Fails).await);
-    world.service(&one, OnTrouble::RollBack).await;
-    let told = why(deploy(&world, "run-1", &bad).await.1);
-    assert!(told.contains("Essential container exited (app: exit code 3)"), "{told}");
-    let gone = format!("{}{}", &one[..one.len() - 4], "0000");
-    let told = why(deploy(&world, "run-2", &gone).await.1);
-    assert!(told.contains("CannotPullContainerError"), "{told}");
-    assert_eq!(world.ecs.answer(ACCOUNT).await, "one");
-}
-
-#[tokio::test]
-async fn a_deployment_acts_as_its_role_in_the_account_of_the_role() {
-    const PRODUCTION: &str = "333333333333";
-    let world = RealWorld::start().await;
-    let (one, two) = (world.image("one", Fate::Runs).await, world.image("two", Fate::Runs).await);
-    world.ecs.service(PRODUCTION, &one, OnTrouble::RollBack).await;
-    let mut order = order("run-1", &two);
-    let fault = begin(&world, &order).await.unwrap_err();
-    assert_eq!(fault.message, "there is no ECS cluster `dev`");
-
-    let role = format!("arn:aws:iam::{PRODUCTION}:role/sluice-deploy");
-    order.role = Some(role.clone());
-    let deployment = begin(&world, &order).await.unwrap();
-    assert_eq!(follow(&world, &order, &deployment).await, DeploymentOutcome::Succeeded);
-    assert_eq!(world.ecs.running(PRODUCTION).await, two);
-    let config = world.ecs.aws.aws().await.config(Some(&role), None).await.unwrap();
-    let who = runner::aws::identity(&config).await.unwrap();
-    assert_eq!(who.account, PRODUCTION);
-    assert_eq!(who.arn, format!("arn:aws:sts::{PRODUCTION}:assumed-role/sluice-deploy/sluice"));
-}
-
-#[tokio::test]
-async fn a_revision_that_a_dead_process_registered_is_used_and_not_registered_again() {
-    let world = RealWorld::start().await;
-    let (one, two) = (world.image("one", Fate::Runs).await, world.image("two", Fate::Runs).await);
-    world.service(&one, OnTrouble::RollBack).await;
-    let (deployment, _) = deploy(&world, "run-1", &two).await;
-    // As if the service had never been updated: the revision is there, and no deployment of it.
-    let ecs = world.ecs.client(ACCOUNT).await;
-    ecs.delete_service().cluster("dev").service("web").force(true).send().await.unwrap();
-    ecs.create_service()
-        .cluster("dev")
-        .service_name("web")
-        .task_definition("web:1")
-        .desired_count(0)
-        .send()
-        .await
-        .unwrap();
-    let order = order("run-1", &two);
-    let again = begin(&world, &order).await.unwrap();
-    assert_eq!(again.revision, deployment.revision);
-    assert_ne!(again.id, deployment.id);
-    assert_eq!(follow(&world, &order, &again).await, DeploymentOutcome::Succeeded);
 }

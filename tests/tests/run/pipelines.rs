@@ -77,6 +77,17 @@ async fn a_roll_out_that_fails_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_roll_out_that_never_ends_is_timed_out_and_taken_back() {
+    let mut world = world();
+    world.deployer = world.deployer.fate("registry/web@sha256:new", Fate::Hangs);
+    decide_after(&world, Duration::from_secs(1), true);
+    let went = world.run().await;
+    assert_eq!(went.outcome.word(), "TIMED_OUT", "{}", went.transcript());
+    assert!(went.has("Rolling back SUCCEEDED"), "{}", went.transcript());
+    assert_eq!(running(&world), "web@sha256:old");
+}
+
+#[tokio::test(start_paused = true)]
 async fn actions_wait_for_what_they_need_and_others_run_beside_them() {
     let spec = "
 version: 1

@@ -26,7 +26,7 @@ fn outcomes(looks: &[Look]) -> Vec<Option<String>> {
     let mut following = Following::new(OURS);
     let told = |outcome| match outcome {
         DeploymentOutcome::Succeeded => "succeeded".to_owned(),
-        DeploymentOutcome::Failed(why) => why,
+        DeploymentOutcome::Failed(why) | DeploymentOutcome::TimedOut(why) => why,
     };
     looks.iter().map(|look| following.look(look).outcome.map(told)).collect()
 }

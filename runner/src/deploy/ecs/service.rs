@@ -10,7 +10,7 @@ use aws_sdk_ecs::types::{
 };
 
 use super::follow::{Look, Rollout, RolloutState, ServiceEvent, StoppedTask};
-use super::task_definition::{PREVIOUS, TOKEN, short, tag};
+use super::task_definition::{PREVIOUS, PREVIOUS_COUNT, TOKEN, short, tag};
 use super::{Unused, no_such_service};
 use crate::aws::fault;
 use crate::deploy::Deployment;
@@ -22,8 +22,8 @@ const RECENT: i32 = 10;
 /// A service as one answer of ECS tells it.
 pub(super) struct ServiceNow {
     pub(super) task_definition: String,
-    pub(super) desired: i32,
     pub(super) look: Look,
+    desired: i32,
     status: String,
     unfit: Option<String>,
 }
@@ -127,7 +127,8 @@ impl ServiceCalls {
 
     pub(super) fn begun(&self, id: &str, revision: &str, tags: &[Tag]) -> Deployment {
         let previous = tag(tags, PREVIOUS).map(str::to_owned);
-        Deployment { id: id.to_owned(), revision: revision.to_owned(), previous, url: self.page() }
+        let previous_count = tag(tags, PREVIOUS_COUNT).and_then(|count| count.parse().ok());
+        Deployment { id: id.to_owned(), revision: revision.to_owned(), previous, previous_count, url: self.page() }
     }
 
     pub(super) async fn register(&self, revision: RegisterTaskDefinitionInputBuilder) -> Result<String, Fault> {
@@ -190,6 +191,12 @@ impl ServiceNow {
     /// count: it is worth a new try.
     pub(super) fn runs_already(&self, has_all: bool) -> Option<&Rollout> {
         self.primary().filter(|primary| has_all && primary.progress != RolloutState::Failed)
+    }
+
+    /// The desired count, when the wanted one is another.
+    pub(super) fn count_before(&self, wanted: Option<u32>) -> Option<u32> {
+        let now = u32::try_from(self.desired).unwrap_or_default();
+        wanted.filter(|wanted| *wanted != now).map(|_| now)
     }
 
     fn of(service: &Service) -> Self {

@@ -14,6 +14,17 @@ use crate::fault::Fault;
 pub(super) const TOKEN: &str = "sluice:token";
 /// The tag that says what the service ran before.
 pub(super) const PREVIOUS: &str = "sluice:previous";
+/// The tag that says which desired count the service had before, when the deployment sets another one.
+pub(super) const PREVIOUS_COUNT: &str = "sluice:previous-count";
+
+/// What a revision tells whoever comes later.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marks<'a> {
+    /// The order's token.
+    pub(super) token: &'a str,
+    /// The desired count before, when the deployment sets another one.
+    pub(super) previous_count: Option<u32>,
+}
 
 /// What is to be different in the next revision.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +43,7 @@ pub(super) fn next(
     current: &TaskDefinition,
     tags: &[Tag],
     change: Change<'_>,
-    token: &str,
+    marks: Marks<'_>,
 ) -> Result<RegisterTaskDefinitionInputBuilder, Fault> {
     let mut containers = current.container_definitions().to_vec();
     check_names(current, change)?;
@@ -57,7 +68,7 @@ pub(super) fn next(
         .set_ephemeral_storage(current.ephemeral_storage.clone())
         .set_runtime_platform(current.runtime_platform.clone())
         .set_enable_fault_injection(current.enable_fault_injection)
-        .set_tags(Some(next_tags(current, tags, token))))
+        .set_tags(Some(next_tags(current, tags, marks))))
 }
 
 /// Whether the task definition has all of the change already.
@@ -106,9 +117,12 @@ fn apply(container: &mut ContainerDefinition, change: Change<'_>) {
 }
 
 /// AWS's own tags cannot be given; ours are new with each revision.
-fn next_tags(current: &TaskDefinition, tags: &[Tag], token: &str) -> Vec<Tag> {
-    let kept = |tag: &&Tag| !tag.key().is_some_and(|key| key.starts_with("aws:") || key == TOKEN || key == PREVIOUS);
-    let own = [(TOKEN, token), (PREVIOUS, current.task_definition_arn().unwrap_or_default())];
+fn next_tags(current: &TaskDefinition, tags: &[Tag], marks: Marks<'_>) -> Vec<Tag> {
+    const OURS: [&str; 3] = [TOKEN, PREVIOUS, PREVIOUS_COUNT];
+    let kept = |tag: &&Tag| !tag.key().is_some_and(|key| key.starts_with("aws:") || OURS.contains(&key));
+    let previous = current.task_definition_arn().unwrap_or_default().to_owned();
+    let own = [(TOKEN, marks.token.to_owned()), (PREVIOUS, previous)].into_iter();
+    let own = own.chain(marks.previous_count.map(|count| (PREVIOUS_COUNT, count.to_string())));
     let own = own.map(|(key, value)| Tag::builder().key(key).value(value).build());
     tags.iter().filter(kept).cloned().chain(own).collect()
 }
@@ -160,10 +174,12 @@ mod tests {
     fn only_what_was_asked_for_differs_in_the_next_revision() {
         let images = map(&[("app", "repo@sha256:2")]);
         let environment = BTreeMap::from([("app".to_owned(), map(&[("COMMIT", "2"), ("NEW", "yes")]))]);
-        let tags = [("team", "billing"), ("aws:cloudformation:stack-name", "x"), (TOKEN, "earlier")];
+        let tags =
+            [("team", "billing"), ("aws:cloudformation:stack-name", "x"), (TOKEN, "earlier"), (PREVIOUS_COUNT, "9")];
         let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
         let change = Change { images: &images, environment: &environment };
-        let next = next(&current(), &tags, change, "run-1-web").unwrap().build().unwrap();
+        let marks = Marks { token: "run-1-web", previous_count: Some(2) };
+        let next = next(&current(), &tags, change, marks).unwrap().build().unwrap();
 
         let app = &next.container_definitions()[0];
         assert_eq!(app.image(), Some("repo@sha256:2"));
@@ -179,14 +195,14 @@ mod tests {
         assert_eq!(next.ephemeral_storage(), current().ephemeral_storage());
         assert_eq!(next.enable_fault_injection(), Some(true));
         let tags: Vec<_> = next.tags().iter().map(|tag| (tag.key().unwrap(), tag.value().unwrap())).collect();
-        assert_eq!(tags, [("team", "billing"), (TOKEN, "run-1-web"), (PREVIOUS, ARN)]);
+        assert_eq!(tags, [("team", "billing"), (TOKEN, "run-1-web"), (PREVIOUS, ARN), (PREVIOUS_COUNT, "2")]);
     }
 
     #[test]
     fn a_container_that_is_not_there_is_named_with_those_that_are() {
         let images = map(&[("ap", "repo@sha256:2")]);
         let change = Change { images: &images, environment: &BTreeMap::new() };
-        let fault = next(&current(), &[], change, "token").unwrap_err();
+        let fault = next(&current(), &[], change, Marks { token: "token", previous_count: None }).unwrap_err();
         assert_eq!(fault.message, "container `ap` is not in the task definition web:7");
         assert_eq!(fault.hint.as_deref(), Some("its containers are `app`, `log`"));
         assert!(has_all(&current(), change).is_err());
