@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{ActionKind, Outcome, Slot};
 use crate::cancel::Reason;
 use crate::deploy::{Deployment, DeploymentOrder};
-use crate::gate::Decision;
+use crate::gate::{Decision, RuleKind};
 use crate::image::PushedImage;
 use crate::report::junit::TestReport;
 use crate::source::Revision;
@@ -70,6 +70,8 @@ pub enum What {
         slot: Slot,
         /// Index of the rule.
         rule: usize,
+        /// What kind of rule it is: an approval waits for a person.
+        kind: RuleKind,
         /// What it waits for.
         why: String,
         /// When it looks again by itself, at the latest.

@@ -69,6 +69,30 @@ pub enum RenderedRule {
     },
 }
 
+/// The kinds of rules, in the words of `pipeline.yml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleKind {
+    /// [`RenderedRule::Approval`]
+    Approval,
+    /// [`RenderedRule::DeploymentWindow`]
+    DeploymentWindow,
+    /// [`RenderedRule::VariableCheck`]
+    VariableCheck,
+}
+
+impl RenderedRule {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> RuleKind {
+        match self {
+            Self::Approval { .. } => RuleKind::Approval,
+            Self::DeploymentWindow { .. } => RuleKind::DeploymentWindow,
+            Self::VariableCheck { .. } => RuleKind::VariableCheck,
+        }
+    }
+}
+
 /// What a rule says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -58,7 +58,7 @@ impl Run {
             if let Some(outcome) = decided(&verdicts) {
                 return Ok((outcome, verdicts.iter().map(|verdict| why(verdict).to_owned()).collect()));
             }
-            self.tell_waiting(stage, slot, &verdicts);
+            self.tell_waiting(stage, slot, rules, &verdicts);
             if let Some(seat) = &self.seat {
                 seat.leave();
             }
@@ -106,16 +106,16 @@ impl Run {
     }
 
     /// Tells what a rule waits for, once for each thing.
-    fn tell_waiting(&self, stage: &Stage, slot: Slot, verdicts: &[Verdict]) {
-        for (rule, verdict) in verdicts.iter().enumerate() {
+    fn tell_waiting(&self, stage: &Stage, slot: Slot, rules: &[RenderedRule], verdicts: &[Verdict]) {
+        for (rule, (asked, verdict)) in rules.iter().zip(verdicts).enumerate() {
             let Verdict::Waiting { why, until } = verdict else { continue };
             let told = self.recorder.with(|state| {
                 let gate = state.stage(&stage.name).and_then(|stage| stage.gates.get(&slot));
                 gate.and_then(|gate| gate.waiting.get(&rule)) == Some(why)
             });
             if !told {
-                let (stage, why, until) = (stage.name.clone(), why.clone(), *until);
-                self.recorder.tell(What::GateWaiting { stage, slot, rule, why, until });
+                let (stage, kind, why, until) = (stage.name.clone(), asked.kind(), why.clone(), *until);
+                self.recorder.tell(What::GateWaiting { stage, slot, rule, kind, why, until });
             }
         }
     }

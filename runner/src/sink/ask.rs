@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::event::{Event, Slot, What};
 use crate::fault::Fault;
+use crate::gate::RuleKind;
 use crate::state::RunState;
 
 /// An answer to one approval.
@@ -41,10 +42,9 @@ impl Ask {
 
     /// The lines of the question that the event poses. The first one starts to listen to standard input.
     pub fn ask(&mut self, event: &Event, state: &RunState) -> Vec<String> {
-        let What::GateWaiting { stage, slot, rule, until: _, why } = &event.what else { return Vec::new() };
-        if !why.starts_with("waits for") && !why.contains("approv") {
+        let What::GateWaiting { stage, slot, rule, kind: RuleKind::Approval, .. } = &event.what else {
             return Vec::new();
-        }
+        };
         let command = format!("  answer from anywhere: sluice approve {} {stage}", state.run);
         self.open.lock().unwrap_or_else(PoisonError::into_inner).push_back((stage.clone(), *slot, *rule));
         if let Some(take) = self.take.take() {
@@ -80,7 +80,19 @@ fn answer(line: &str) -> Option<(bool, Option<String>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::answer;
+    use super::*;
+
+    #[test]
+    fn only_an_approval_is_asked_about_whatever_its_words_are() {
+        let lines = |kind: &str| {
+            let event = serde_json::json!({
+                "sequence": 1, "at": "2026-03-02T10:00:00Z", "type": "gate-waiting", "stage": "Production",
+                "slot": "before-entry", "rule": 0, "kind": kind, "why": "waits for approval season", "until": null,
+            });
+            Ask::new(None).ask(&serde_json::from_value(event).unwrap(), &RunState::default()).len()
+        };
+        assert_eq!(["approval", "deployment-window", "variable-check"].map(lines), [2, 0, 0]);
+    }
 
     #[test]
     fn an_answer_is_yes_or_no_and_what_follows_is_the_comment() {
