@@ -1,7 +1,8 @@
 //! Images for tests, made on this machine: nothing is pulled.
 
 use std::collections::HashMap;
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use bollard::Docker;
 use bollard::query_parameters::CreateImageOptionsBuilder;
@@ -42,6 +43,22 @@ pub async fn import(name: &str, archive: Vec<u8>, change: &str) {
     while let Some(info) = told.next().await {
         info.unwrap_or_else(|error| panic!("importing {name}: {error}"));
     }
+}
+
+/// Makes an image of [`BUSYBOX`] and the steps of a Dockerfile, and gives its name back.
+///
+/// # Panics
+/// When the engine refuses.
+pub async fn built<'a>(name: &'a str, steps: &str) -> &'a str {
+    let mut command = Command::new("docker");
+    command.args(["build", "--quiet", "--tag", name, "-"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("docker: {error}"));
+    let text = format!("FROM {}\n{steps}\n", busybox().await);
+    let written = child.stdin.take().map(|mut stdin| stdin.write_all(text.as_bytes()));
+    assert!(matches!(written, Some(Ok(()))), "docker build takes no Dockerfile for {name}");
+    let status = child.wait().unwrap_or_else(|error| panic!("docker: {error}"));
+    assert!(status.success(), "docker build of {name}: {status}");
+    name
 }
 
 /// A client of the engine that tests use.

@@ -34,8 +34,8 @@ pub struct CachedDirectory {
     pub host: PathBuf,
     /// Where it belongs in the container.
     pub container: String,
-    /// Whether it has just been made, and holds nothing yet. A mount of it hides what the image has at that place.
-    pub is_new: bool,
+    /// Whether it holds nothing yet. A mount of it hides what the image has at that place.
+    pub is_empty: bool,
 }
 
 impl Lease {
@@ -114,9 +114,9 @@ impl Slot {
         for container in &directories.kept {
             let name = container.rsplit('/').next().unwrap_or_default();
             let host = self.folder.join(format!("{}-{name}", &hex::encode(Sha256::digest(container))[..8]));
-            let is_new = !host.is_dir();
             fs::create_dir_all(&host).map_err(fault::io(&host))?;
-            lease.mounts.push(CachedDirectory { host, container: container.clone(), is_new });
+            let is_empty = fs::read_dir(&host).map_err(fault::io(&host))?.next().is_none();
+            lease.mounts.push(CachedDirectory { host, container: container.clone(), is_empty });
         }
         Ok(Some(lease))
     }

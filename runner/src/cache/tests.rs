@@ -33,11 +33,11 @@ fn the_next_build_finds_what_the_last_one_left() {
     let (_root, cache) = cache();
     let first = lease(&cache, &key("billing"), "run-1");
     assert_eq!(first.directories()[0].container, "/root/.m2");
-    assert!(first.directories()[0].is_new);
+    assert!(first.directories()[0].is_empty);
     fill(&first, "a.jar");
     drop(first);
     let second = lease(&cache, &key("billing"), "run-2");
-    assert_eq!((contents(&second), second.directories()[0].is_new), (vec!["a.jar".to_owned()], false));
+    assert_eq!((contents(&second), second.directories()[0].is_empty), (vec!["a.jar".to_owned()], false));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_broken_slot_can_be_dropped() {
     let broken = lease(&cache, &key("billing"), "run-1");
     fill(&broken, "a.jar");
     broken.discard().unwrap();
-    assert!(lease(&cache, &key("billing"), "run-2").directories()[0].is_new);
+    assert!(lease(&cache, &key("billing"), "run-2").directories()[0].is_empty);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn trimming_removes_what_was_not_used_for_longest_and_never_a_leased_slot() {
     assert_eq!(trimmed, Trimmed { kept: all.kept / 3 * 2, removed: all.kept / 3 });
     assert_eq!(contents(&leased), ["a.jar"]);
     assert_eq!(contents(&lease(&cache, &key("new"), "run-3")), ["a.jar"]);
-    assert!(lease(&cache, &key("old"), "run-3").directories()[0].is_new);
+    assert!(lease(&cache, &key("old"), "run-3").directories()[0].is_empty);
     assert_eq!(cache.trim(0).unwrap().kept, all.kept / 3, "only the leased one is left");
 }
 

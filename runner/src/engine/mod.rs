@@ -54,7 +54,8 @@ pub struct SandboxSpec {
     pub services: Vec<ServiceSpec>,
     /// What it may use.
     pub limits: pipeline_spec::plan::Limits,
-    /// The host's user and group that the mounted folders belong to when the program ends.
+    /// The host's user and group that the mounted folders belong to when the program has ended and `destroy` is done,
+    /// however it ended.
     pub owner: Option<(u32, u32)>,
 }
 
@@ -67,6 +68,8 @@ pub struct Mount {
     pub container: String,
     /// Whether the sandbox may only read it.
     pub read_only: bool,
+    /// Whether an empty folder is filled with what the image has at that path, before the mount hides it.
+    pub seeded: bool,
 }
 
 /// A container beside the sandbox.

@@ -1,5 +1,6 @@
 //! A build action: everything made ready at the same time, one sandbox started and watched, its results collected.
 
+use std::path::Path;
 use std::time::Duration;
 
 use pipeline_spec::plan::{Build, EnvironmentVariable, ValueSource};
@@ -128,17 +129,20 @@ impl Run {
         let (workspace, inputs, environment) =
             tokio::join!(self.workspace(action), self.inputs(), self.environment(action, build, state, start));
         let (workspace, inputs, (mut environment, secrets)) = (workspace?, inputs?, environment?);
-        let mut mounts = vec![Mount { host: workspace, container: state.source_directory.clone(), read_only: false }];
+        let source = state.source_directory.clone();
+        let mut mounts = vec![Mount { host: workspace, container: source, read_only: false, seeded: false }];
         for (index, (name, host)) in inputs.into_iter().enumerate() {
             let container = input_directory(state.id.rsplit(':').next().unwrap_or_default(), index);
             environment.push((format!("CODEBUILD_SRC_DIR_{name}"), container.clone()));
-            mounts.push(Mount { host, container, read_only: false });
+            mounts.push(Mount { host, container, read_only: false, seeded: false });
         }
         let cached = cache.map(Lease::directories).unwrap_or_default().iter();
         mounts.extend(cached.map(|directory| Mount {
             host: directory.host.clone(),
             container: directory.container.clone(),
             read_only: false,
+            // The image has nothing in the source directory.
+            seeded: directory.is_empty && !Path::new(&directory.container).starts_with(&state.source_directory),
         }));
         let records = self.folders.build(action).join("records");
         std::fs::create_dir_all(&records).map_err(crate::fault::io(&records))?;

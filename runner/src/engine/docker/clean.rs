@@ -13,8 +13,9 @@ use futures_util::future::{join_all, try_join3};
 
 use super::super::SandboxKey;
 use super::DockerEngine;
-use super::container::{self, KEY, RUN};
+use super::container::{self, KEY, OWNER, RUN};
 use super::errors::{Trouble, trouble};
+use super::owner;
 use crate::fault::Fault;
 
 /// Waits between rounds: endpoints detach and removals under way end in their own time.
@@ -23,6 +24,8 @@ const PAUSES: [u64; 8] = [20, 50, 100, 250, 500, 1000, 2000, 4000];
 /// What is left, by name.
 #[derive(Debug, Default)]
 struct Rest {
+    /// Those of the containers whose folders may have to be given back before.
+    owned: Vec<String>,
     containers: Vec<String>,
     networks: Vec<String>,
     volumes: Vec<String>,
@@ -37,8 +40,12 @@ pub(super) async fn destroy(engine: &DockerEngine, run: &str, name: Option<&str>
     };
     if let Some(name) = name {
         // By far the most often there is this one container, so it goes without a question.
-        let key = SandboxKey { run: run.to_owned(), name: name.to_owned() };
-        remove_container(client, &container::name(&key)).await.map_err(|error| engine.fault(&doing, &error))?;
+        let container = container::name(&SandboxKey { run: run.to_owned(), name: name.to_owned() });
+        let completed = engine.completed().remove(&container);
+        if !completed {
+            owner::give_back(client, &container).await.map_err(|error| engine.fault(&doing, &error))?;
+        }
+        remove_container(client, &container).await.map_err(|error| engine.fault(&doing, &error))?;
     }
     let filters = filters(run, name);
     let mut pauses = PAUSES.iter();
@@ -92,7 +99,9 @@ async fn rest(client: &Docker, filters: &HashMap<String, Vec<String>>) -> Result
         client.list_volumes(Some(volumes)),
     )
     .await?;
+    let owned = containers.iter().filter(|container| container.labels.iter().flatten().any(|(name, _)| name == OWNER));
     Ok(Rest {
+        owned: owned.filter_map(|container| container.id.clone()).collect(),
         containers: containers.into_iter().filter_map(|container| container.id).collect(),
         networks: networks.into_iter().filter_map(|network| network.id).collect(),
         volumes: volumes.volumes.into_iter().flatten().map(|volume| volume.name).collect(),
@@ -106,6 +115,7 @@ impl Rest {
 
     /// Containers first: networks and volumes hang on them.
     async fn remove(&self, client: &Docker) -> Result<(), Error> {
+        all(self.owned.iter().map(|container| owner::give_back(client, container))).await?;
         all(self.containers.iter().map(|container| remove_container(client, container))).await?;
         all(self.networks.iter().map(async |network| gone_or_busy(client.remove_network(network).await))).await?;
         let options = None::<RemoveVolumeOptions>;

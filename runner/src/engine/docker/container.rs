@@ -16,6 +16,8 @@ pub(super) const RUN: &str = "sluice.run";
 pub(super) const KEY: &str = "sluice.key";
 /// The label that tells builds from services and networks.
 pub(super) const ROLE: &str = "sluice.role";
+/// The label with the user and group that its folders belong to in the end, where that is not root.
+pub(super) const OWNER: &str = "sluice.owner";
 
 /// Where the records' folder is seen in a sandbox.
 pub(super) const RECORDS: &str = "/codebuild/sluice";
@@ -43,7 +45,9 @@ pub(super) fn labels(key: &SandboxKey, role: &str) -> HashMap<String, String> {
 /// The build's container.
 pub(super) fn build(spec: &SandboxSpec, network: Option<&str>) -> ContainerCreateBody {
     let has_secrets = !spec.secrets.is_empty();
-    let records = Mount { host: spec.records.clone(), container: RECORDS.to_owned(), read_only: false };
+    let records = Mount { host: spec.records.clone(), container: RECORDS.to_owned(), read_only: false, seeded: false };
+    let owner = spec.owner.filter(|(user, _)| *user != 0);
+    let owner = owner.map(|(user, group)| (OWNER.to_owned(), format!("{user}:{group}")));
     let mounts = std::iter::once(&records).chain(&spec.mounts).map(bind).collect();
     ContainerCreateBody {
         image: Some(spec.image.clone()),
@@ -52,7 +56,7 @@ pub(super) fn build(spec: &SandboxSpec, network: Option<&str>) -> ContainerCreat
         user: Some("0".to_owned()),
         working_dir: Some("/".to_owned()),
         env: Some(environment(&spec.environment)),
-        labels: Some(labels(&spec.key, "build")),
+        labels: Some(labels(&spec.key, "build").into_iter().chain(owner).collect()),
         tty: Some(false),
         attach_stdin: Some(has_secrets),
         open_stdin: Some(has_secrets),
@@ -121,7 +125,7 @@ fn limited(limits: &Limits) -> HostConfig {
     }
 }
 
-fn log(driver: &str, options: &[(&str, &str)]) -> HostConfigLogConfig {
+pub(super) fn log(driver: &str, options: &[(&str, &str)]) -> HostConfigLogConfig {
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     HostConfigLogConfig { typ: Some(driver.to_owned()), config: Some(options) }
 }

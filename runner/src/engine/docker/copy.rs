@@ -20,11 +20,15 @@ const AHEAD: usize = 16;
 
 /// See [`super::super::Sandboxes::copy_out`].
 pub(super) async fn copy_out(engine: &DockerEngine, key: &SandboxKey, path: &str, into: &Path) -> Result<bool, Fault> {
+    download(engine, &container::name(key), path, into).await
+}
+
+/// The same for a container by its name.
+pub(super) async fn download(engine: &DockerEngine, name: &str, path: &str, into: &Path) -> Result<bool, Fault> {
     let client = engine.client().await?;
-    let name = container::name(key);
     let doing = format!("copying {path} out of {name}");
     let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
-    let mut archive = client.download_from_container(&name, Some(options));
+    let mut archive = client.download_from_container(name, Some(options));
     let first = match archive.next().await {
         None => return Ok(false),
         Some(Err(error)) if trouble(&error) == Trouble::NotFound => return Ok(false),

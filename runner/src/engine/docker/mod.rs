@@ -14,16 +14,19 @@ mod driver_test;
 mod errors;
 mod mark;
 mod network;
+mod owner;
 mod program;
 mod pull;
 mod reader;
+mod seed;
 mod service;
 mod start;
 mod stop;
 mod wait;
 
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -63,13 +66,15 @@ pub struct DockerEngine {
     config: DockerConfig,
     client: OnceCell<Docker>,
     pulls: pull::Pulls,
+    /// Containers whose drivers were seen to come to their end: nothing is left to do but to remove them.
+    completed: Mutex<HashSet<String>>,
 }
 
 impl DockerEngine {
     /// An engine at the place that the configuration names; `logins` tells the credentials of registries.
     #[must_use]
     pub fn new(config: DockerConfig, logins: Arc<dyn RegistryLogins>) -> Self {
-        Self { config, client: OnceCell::new(), pulls: pull::Pulls::new(logins) }
+        Self { config, client: OnceCell::new(), pulls: pull::Pulls::new(logins), completed: Mutex::default() }
     }
 
     /// Asks the engine for its version: its name, its version, and its API's.
@@ -97,6 +102,10 @@ impl DockerEngine {
     /// The client. It speaks the engine's newest API version; that of Docker 20.10 (1.41) has all that is asked for.
     async fn client(&self) -> Result<&Docker, Fault> {
         self.client.get_or_try_init(|| async { connect(&self.config.host) }).await
+    }
+
+    fn completed(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.completed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A fault in something that has nothing to do with an image.
@@ -133,6 +142,7 @@ impl Engine for DockerEngine {
                 pause = SHORTEST_PAUSE;
             }
             if reader.ended() {
+                self.completed().insert(container::name(key));
                 return Ok(Ending::Completed);
             }
             tokio::select! {

@@ -13,7 +13,7 @@ use super::super::SandboxSpec;
 use super::container::{self, RECORDS, TMP};
 use super::errors::{self, Trouble, trouble};
 use super::program::{Frame, compile, handed_over};
-use super::{DockerEngine, network, service};
+use super::{DockerEngine, network, seed, service};
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::fault::{Fault, io};
@@ -57,6 +57,7 @@ pub(super) async fn start(
         Made::Unstarted => {}
         Made::Now => forget(spec).await?,
     }
+    seed::fill(engine, client, spec, progress).await?;
     stop_if_asked(cancel)?;
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     write_driver(spec, &nonce).await?;

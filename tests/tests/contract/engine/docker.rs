@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use runner::cancel::Cancel;
 use runner::engine::docker::{DockerConfig, DockerEngine, NoLogins};
-use runner::engine::{Ending, Engine, Mount, NextSection, Stop, What};
+use runner::engine::{Ending, Engine, NextSection, Stop, What};
 use runner::fault::FaultKind;
 use runner::progress::Progress;
 use runner::secret::SecretText;
@@ -82,25 +82,6 @@ async fn a_section_runs_as_its_user_with_the_state_of_the_others() {
     let expected = "<S0 1><0><=0><E0 true><S1 1><0>1000\n1\n<=0><1>2\n/tmp\nbuilder\n<=0><E1 true>\
                     <S2 1><0>0\n2\n/tmp\n<=0><E2 true><S3 1><0>sluice: cannot run as 'nobody-knows'";
     assert!(text.starts_with(expected) && text.ends_with("<=126><E3 false>"), "{text}");
-    bench.finish().await;
-}
-
-#[tokio::test]
-async fn mounted_folders_come_back_to_their_owner() {
-    let bench = Bench::in_docker().await;
-    let source = bench.folder().join("source");
-    std::fs::create_dir(&source).unwrap();
-    std::os::unix::fs::chown(&source, Some(1234), Some(1234)).unwrap();
-    let mut spec =
-        bench.spec("a", program(vec![section(&["mkdir -p 'a b/c'; echo x >'a b/c/file'; ln -s /etc/passwd link"])]));
-    spec.program.directory = "/codebuild/source".to_owned();
-    spec.mounts = vec![Mount { host: source.clone(), container: "/codebuild/source".to_owned(), read_only: false }];
-    spec.owner = Some((1234, 1234));
-    bench.transcript(&spec).await;
-    for path in ["a b", "a b/c", "a b/c/file", "link"] {
-        let metadata = source.join(path).symlink_metadata().unwrap();
-        assert_eq!((metadata.uid(), metadata.gid()), (1234, 1234), "{path}");
-    }
     bench.finish().await;
 }
 
