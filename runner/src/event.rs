@@ -47,6 +47,7 @@ impl What {
             | Self::CommandFinished { action, .. }
             | Self::Output { action, .. }
             | Self::VariableExported { action, .. }
+            | Self::ArtifactCollected { action, .. }
             | Self::ArtifactStored { action, .. }
             | Self::ReportRead { action, .. }
             | Self::ImagePushed { action, .. }
@@ -73,6 +74,16 @@ pub enum ActionKind {
     Image,
     /// A deployment.
     Deploy,
+}
+
+/// A phase as the buildspec lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ListedPhase {
+    /// Its name.
+    pub name: String,
+    /// How many commands it has, those of `finally` included.
+    pub commands: usize,
 }
 
 /// The gates of a stage.

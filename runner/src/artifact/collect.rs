@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::glob::fixed_part;
 use super::select::select;
 use super::walk::{Found, walk};
-use super::{Collected, Globs, MemberKind, Rules};
+use super::{Collected, Globs, Rules};
 
 /// Where a build's files are on this machine.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ pub fn collect(rules: &Rules, origin: Origin<'_>) -> Collected {
     }
     let mut selection = select(found, &files, &exclude, rules.discard_paths);
     selection.notices.append(&mut notices);
-    if selection.members.iter().any(|member| !matches!(member.kind, MemberKind::EmptyDirectory { .. })) {
+    if selection.files() > 0 {
         Collected::Selected(selection)
     } else {
         failed("no matching artifact paths found".into(), selection.notices)

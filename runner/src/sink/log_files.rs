@@ -54,14 +54,14 @@ impl LogFiles {
 }
 
 impl Sink for LogFiles {
-    fn take(&mut self, event: &Event, _: &RunState) -> Result<(), Fault> {
+    fn take(&mut self, event: &Event, state: &RunState) -> Result<(), Fault> {
         let Some(action) = event.what.action() else { return Ok(()) };
         match &event.what {
             What::Doing { .. } | What::Transferred { .. } => Ok(()),
             What::Output { text, .. } => self.log(action, false)?.output(text),
             what => {
                 let anew = matches!(what, What::ActionStarted { .. } | What::BuildAdopted { .. });
-                let lines = build_log::lines(event);
+                let lines = build_log::lines(event, state);
                 let log = self.log(action, anew)?;
                 log.lines(&lines)?;
                 if matches!(what, What::ActionFinished { .. }) {

@@ -70,7 +70,7 @@ impl<W: Write + Send> Plain<W> {
             What::Transferred { .. } => return Ok(()),
             What::RunFinished { .. } => write!(self.out, "\n{}", summary::text(state))?,
             _ => {
-                for line in build_log::lines(event).iter().chain(&progress_lines::lines(event)) {
+                for line in build_log::lines(event, state).iter().chain(&progress_lines::lines(event)) {
                     self.line(action, line)?;
                 }
             }

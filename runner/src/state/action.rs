@@ -75,12 +75,14 @@ impl ActionState {
     pub(super) fn apply(&mut self, what: &What, at: Timestamp) {
         match what {
             What::ActionFinished { outcome, .. } => self.span.finish(at, outcome),
-            What::BuildStarted { build, number, image, source_directory, .. } => {
+            What::BuildStarted { build, number, image, source_directory, buildspec, phases, .. } => {
                 self.build = Some(BuildState {
                     id: build.clone(),
                     number: *number,
                     image: image.clone(),
                     source_directory: source_directory.clone(),
+                    buildspec: buildspec.clone(),
+                    listed: phases.clone(),
                     phases: Vec::new(),
                 });
             }

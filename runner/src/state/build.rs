@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
-use crate::event::What;
+use crate::event::{ListedPhase, What};
 
 /// What is known of a build.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,10 @@ pub struct BuildState {
     pub image: String,
     /// The source directory in the container.
     pub source_directory: String,
+    /// Where the buildspec was read from.
+    pub buildspec: String,
+    /// Its phases that have commands.
+    pub listed: Vec<ListedPhase>,
     /// Its phases so far; a retried one comes more than once.
     pub phases: Vec<PhaseState>,
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+use super::super::MemberKind;
 use super::*;
 use crate::artifact::{Bundle, Destination, Selection, store};
 use crate::cancel::{Cancel, Reason};
