@@ -94,6 +94,19 @@ const TABLE: &[Row] = &[
         module: "cache",
         never: &[ENDS, EVENTS, RUN, TERMINAL, TEXTS, &["crate::engine", "crate::store", "crate::source"]],
     },
+    // Shelves know it, and it knows none of them.
+    Row {
+        module: "disk",
+        never: &[
+            ENDS,
+            ADAPTERS,
+            EVENTS,
+            RUN,
+            TERMINAL,
+            TEXTS,
+            &["crate::engine", "crate::store", "crate::source", "crate::cache", "crate::image", "crate::clock"],
+        ],
+    },
     Row {
         module: "secret",
         never: &[ENDS, EVENTS, RUN, TERMINAL, TEXTS, &["crate::engine", "crate::store", "crate::deploy"]],

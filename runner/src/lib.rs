@@ -12,6 +12,7 @@ pub mod cli;
 pub mod clock;
 pub mod control;
 pub mod deploy;
+pub mod disk;
 #[cfg(test)]
 mod documented;
 pub mod engine;

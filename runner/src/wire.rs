@@ -17,13 +17,14 @@ use crate::cache::LocalCache;
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::deploy::ecs::{EcsConfig, EcsDeployer};
+use crate::disk::Shelf;
 use crate::engine::Sandboxes as _;
 use crate::engine::docker::{DockerConfig, DockerEngine, NoLogins, RegistryLogin, RegistryLogins};
 use crate::event::Slot;
 use crate::fault::{Fault, io};
 use crate::gate::{Decision, may_decide};
 use crate::identity;
-use crate::image::{EngineAddress, ImageBuilder, ImageOrder, ImageOutcome, Images};
+use crate::image::{EngineAddress, ImageBuilder, ImageOrder, ImageOutcome, Images, OldBuilds};
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::run::{Options, Ports, Prefetched, Run};
@@ -31,7 +32,7 @@ use crate::secret::{AwsSecrets, GivenSecrets, SecretText, Secrets, parse_given};
 use crate::settings::Environment;
 use crate::sink::{Answer, Ask, JsonLines, LogFiles, Plain, Sink, Terminal};
 use crate::source::codecommit::identities;
-use crate::source::{Config, Revisions, Sources};
+use crate::source::{Config, Mirrors, Revisions, Sources};
 use crate::state::RunState;
 use crate::store::{Record, RunRow, StateFolders};
 
@@ -171,6 +172,36 @@ pub fn engine(environment: &Environment, logins: Arc<dyn RegistryLogins>) -> Doc
         config.subnets.clone_from(subnets);
     }
     DockerEngine::new(config, logins)
+}
+
+/// The kinds of things that are kept between runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kinds {
+    /// Caches of builds.
+    pub caches: bool,
+    /// Mirrors of repositories.
+    pub mirrors: bool,
+    /// Old builds of image actions.
+    pub images: bool,
+}
+
+/// What is kept between runs, and may go when the disk is full.
+///
+/// # Errors
+/// A `Configuration` fault when the engine's address is not understood.
+pub fn shelves(environment: &Environment, folders: &StateFolders, kinds: Kinds) -> Result<Vec<Box<dyn Shelf>>, Fault> {
+    let mut shelves: Vec<Box<dyn Shelf>> = Vec::new();
+    if kinds.caches {
+        shelves.push(Box::new(LocalCache::at(folders.caches())));
+    }
+    if kinds.mirrors {
+        shelves.push(Box::new(Mirrors::at(folders.mirrors())));
+    }
+    if kinds.images {
+        let host = environment.docker_host.clone().unwrap_or_else(|| DockerConfig::default().host);
+        shelves.push(Box::new(OldBuilds::of(&host)?));
+    }
+    Ok(shelves)
 }
 
 /// All kinds of sources.

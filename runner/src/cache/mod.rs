@@ -6,8 +6,8 @@
 //! mark that stays: the container of a killed runner still writes, so its slot is for whoever adopts that container.
 
 mod directories;
+mod shelf;
 mod slot;
-mod trim;
 
 use std::path::PathBuf;
 
@@ -17,7 +17,6 @@ use crate::fault::{self, Fault};
 
 pub use directories::{Directories, directories};
 pub use slot::{CachedDirectory, Lease};
-pub use trim::Trimmed;
 
 use slot::Slot;
 
@@ -84,22 +83,6 @@ impl LocalCache {
             }
             number += 1;
         }
-    }
-
-    /// Gives up what a holder that will never come back has left, contents included.
-    ///
-    /// # Errors
-    /// A `System` fault when the folder cannot be read or written.
-    pub fn forget(&self, holder: &str) -> Result<(), Fault> {
-        for slot in self.slots()? {
-            if slot.holder().is_some_and(|marked| marked == holder)
-                && let Some(locked) = slot.try_lock()?
-            {
-                slot.clear()?;
-                drop(locked);
-            }
-        }
-        Ok(())
     }
 
     /// All slots of all caches.

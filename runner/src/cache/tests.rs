@@ -1,6 +1,7 @@
 //! Leases on a real disk; a process that dies is a lease whose lock is let go while its mark stays.
 
 use super::*;
+use crate::disk::Shelf as _;
 
 fn cache() -> (tempfile::TempDir, LocalCache) {
     let root = tempfile::tempdir().unwrap();
@@ -28,6 +29,13 @@ fn contents(lease: &Lease) -> Vec<String> {
     names
 }
 
+/// Sets the last use of a project's first slot, in seconds since 1970.
+fn used(cache: &LocalCache, project: &str, seconds: u64) {
+    let lock = cache.root.join(key(project).folder()).join("slot-0.lock");
+    let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    std::fs::File::options().write(true).open(lock).unwrap().set_modified(time).unwrap();
+}
+
 #[test]
 fn the_next_build_finds_what_the_last_one_left() {
     let (_root, cache) = cache();
@@ -51,20 +59,23 @@ fn two_builds_at_once_never_share_a_slot() {
     assert_eq!(contents(&lease(&cache, &key("billing"), "run-3")), ["a.jar"]);
 }
 
-#[test]
-fn a_build_of_a_killed_runner_keeps_its_slot_for_whoever_adopts_it() {
+#[tokio::test]
+async fn a_build_of_a_killed_runner_keeps_its_slot_for_whoever_adopts_it() {
     let (_root, cache) = cache();
     let lost = lease(&cache, &key("billing"), "run-1");
     fill(&lost, "half-written");
     lost.leave_to_successor();
     assert_eq!(contents(&lease(&cache, &key("billing"), "run-2")), Vec::<String>::new());
-    cache.trim(0).unwrap();
+    let marked = &cache.list().await.unwrap()[0];
+    assert!(marked.in_use && !cache.remove(&marked.name).await.unwrap());
     let adopted = lease(&cache, &key("billing"), "run-1");
     assert_eq!(contents(&adopted), ["half-written"]);
     let fault = cache.lease(&key("billing"), &Directories::default(), "run-1").unwrap_err();
     assert_eq!(fault.message, "the cache of run-1 is in use by another process");
     adopted.leave_to_successor();
-    cache.forget("run-1").unwrap();
+    // After a day nobody comes back any more.
+    used(&cache, "billing", 1000);
+    assert!(cache.remove(&marked.name).await.unwrap());
     assert_eq!(contents(&lease(&cache, &key("billing"), "run-3")), Vec::<String>::new());
 }
 
@@ -89,29 +100,26 @@ fn a_broken_slot_can_be_dropped() {
     assert!(lease(&cache, &key("billing"), "run-2").directories()[0].is_empty);
 }
 
-#[test]
-fn trimming_removes_what_was_not_used_for_longest_and_never_a_leased_slot() {
+#[tokio::test]
+async fn a_slot_tells_its_last_use_and_goes_unless_it_is_leased() {
     let (_root, cache) = cache();
     for project in ["old", "new", "leased"] {
         fill(&lease(&cache, &key(project), "run-1"), "a.jar");
     }
-    let used = |project: &str, seconds: u64| {
-        let lock = cache.root.join(key(project).folder()).join("slot-0.lock");
-        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-        std::fs::File::options().write(true).open(lock).unwrap().set_modified(time).unwrap();
-    };
-    used("old", 1000);
-    used("new", 2000);
+    used(&cache, "old", 1000);
+    used(&cache, "new", 2000);
     let leased = lease(&cache, &key("leased"), "run-2");
-    used("leased", 500);
-    let all = cache.trim(u64::MAX).unwrap();
-    assert_eq!((all.removed, all.kept % 3), (0, 0));
-    let trimmed = cache.trim(all.kept - 1).unwrap();
-    assert_eq!(trimmed, Trimmed { kept: all.kept / 3 * 2, removed: all.kept / 3 });
+    used(&cache, "leased", 500);
+    let mut listed = cache.list().await.unwrap();
+    listed.sort_by_key(|kept| kept.last_use);
+    let shown: Vec<_> = listed.iter().map(|kept| (kept.last_use.as_second(), kept.in_use, kept.bytes > 0)).collect();
+    assert_eq!(shown, [(500, true, true), (1000, false, true), (2000, false, true)]);
+    assert!(!cache.remove(&listed[0].name).await.unwrap());
+    assert!(cache.remove(&listed[1].name).await.unwrap() && cache.remove(&listed[1].name).await.unwrap());
+    assert_eq!(cache.list().await.unwrap().len(), 2);
     assert_eq!(contents(&leased), ["a.jar"]);
     assert_eq!(contents(&lease(&cache, &key("new"), "run-3")), ["a.jar"]);
     assert!(lease(&cache, &key("old"), "run-3").directories()[0].is_empty);
-    assert_eq!(cache.trim(0).unwrap().kept, all.kept / 3, "only the leased one is left");
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn disk(context: &Context) -> Found {
         Err(fault) => Found::Broken(fault),
         Ok(free) if free < FREE => Found::Warning(
             Fault::system(format!("{} are free", bytes(free)))
-                .hint("remove old runs and images, or move the state directory"),
+                .hint("`sluice clean --keep-bytes 0 --dry-run` shows what may go; or move the state directory"),
         ),
         Ok(free) => Found::Well(format!("{} free", bytes(free))),
     }

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod clean;
 mod completions;
 mod decide;
 mod doctor;
@@ -83,6 +84,8 @@ enum Command {
     Reject(decide::Args),
     /// Take jobs from CodePipeline or SQS, as one of any number of machines
     Worker(Box<worker::Args>),
+    /// Remove what only makes later runs faster, and was not used for long
+    Clean(clean::Args),
     /// Check this machine and say what is missing
     Doctor(doctor::Args),
     /// Print shell completions
@@ -141,6 +144,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Fault> {
         Command::Approve(args) => decide::decide(context, args, true),
         Command::Reject(args) => decide::decide(context, args, false),
         Command::Worker(args) => worker::worker(context, *args),
+        Command::Clean(args) => clean::clean(context, &args),
         Command::Doctor(args) => doctor::doctor(context, &args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),

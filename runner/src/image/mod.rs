@@ -14,6 +14,7 @@ mod record;
 mod registry;
 mod scan;
 mod session;
+mod shelf;
 mod socket;
 mod transcript;
 mod upload;
@@ -31,6 +32,7 @@ use crate::secret::SecretText;
 
 pub use builder::ImageBuilder;
 pub use credentials::UserPassword;
+pub use shelf::OldBuilds;
 pub use socket::EngineAddress;
 
 /// An image to build and push, with every reference filled in.

@@ -16,6 +16,7 @@ use super::refs::Refs;
 use super::remote::{Hooks, Remote};
 use super::trouble::{Trouble, of_objects};
 use crate::cancel::Cancel;
+use crate::clock;
 use crate::fault::{Fault, io as io_fault};
 
 /// One repository's place in the cache.
@@ -38,6 +39,16 @@ impl Mirror {
         Self { folder: cache.to_owned(), name: format!("{readable}-{}", &digest[..16]) }
     }
 
+    /// The one of that name in a cache.
+    pub(super) fn named(cache: &Path, name: &str) -> Self {
+        Self { folder: cache.to_owned(), name: name.to_owned() }
+    }
+
+    /// Its name in the cache.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// One that nobody else knows, beside this one, for when this one is locked for too long.
     pub(super) fn private(&self) -> Self {
         Self { folder: self.folder.clone(), name: format!("{}.{}.tmp", self.name, uuid::Uuid::new_v4().simple()) }
@@ -48,19 +59,32 @@ impl Mirror {
         self.folder.join(format!("{}.git", self.name))
     }
 
+    /// The file that is locked. It is never removed, so that everybody locks the same one; its time is the last use.
+    pub(super) fn lock_path(&self) -> PathBuf {
+        self.folder.join(format!("{}.lock", self.name))
+    }
+
+    /// The right to change the mirror, unless somebody has it.
+    pub(super) fn try_lock(&self) -> Result<Option<Lock>, Fault> {
+        let path = self.lock_path();
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io_fault(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(io_fault(&path)(error)),
+        }
+    }
+
     /// Waits for the right to change the mirror; `None` when somebody else keeps it for longer than `wait`.
     pub(super) async fn lock(&self, wait: Duration, cancel: &Cancel) -> Result<Option<Lock>, Fault> {
         const PAUSE: Duration = Duration::from_millis(20);
         fs::create_dir_all(&self.folder).map_err(io_fault(&self.folder))?;
-        let path = self.folder.join(format!("{}.lock", self.name));
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io_fault(&path))?;
         let mut waited = Duration::ZERO;
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(Lock(file))),
-                Err(TryLockError::Error(error)) => return Err(io_fault(&path)(error)),
-                Err(TryLockError::WouldBlock) if waited >= wait => return Ok(None),
-                Err(TryLockError::WouldBlock) => {}
+            match self.try_lock()? {
+                None if waited >= wait => return Ok(None),
+                None => {}
+                lock => return Ok(lock),
             }
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => waited += PAUSE,
@@ -97,6 +121,9 @@ impl Mirror {
 
     /// Hard-links all objects into another repository's folder, or copies them where that cannot be.
     pub(super) fn link_objects(&self, git_dir: &Path) -> Result<(), Fault> {
+        let lock = File::options().write(true).open(self.lock_path());
+        // A time that cannot be set makes the mirror look unused, and no run fail.
+        let _ = lock.and_then(|file| file.set_modified(clock::now().into()));
         bring_objects(&self.path().join("objects"), &git_dir.join("objects"), link)
     }
 

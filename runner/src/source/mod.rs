@@ -7,9 +7,11 @@ mod copied;
 mod folder;
 mod git;
 mod mirror;
+mod packs;
 mod parallel;
 mod refs;
 mod remote;
+mod shelf;
 mod submodule;
 mod tree;
 mod trouble;
@@ -30,6 +32,9 @@ use crate::bucket::{Buckets, Object};
 use crate::cancel::Cancel;
 use crate::fault::{Fault, io as io_fault};
 use crate::progress::Progress;
+
+pub use packs::Consolidated;
+pub use shelf::Mirrors;
 
 /// What was fetched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,8 +12,9 @@ use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptionsBui
 use futures_util::TryStreamExt as _;
 use runner::aws::Aws;
 use runner::cancel::{Cancel, Reason};
+use runner::disk::Shelf as _;
 use runner::fault::FaultKind;
-use runner::image::{ImageOutcome, Images as _};
+use runner::image::{ImageOutcome, Images as _, OldBuilds};
 use runner::secret::SecretText;
 use sha2::Digest as _;
 use sluice_tests::door::{Door, said};
@@ -178,6 +179,41 @@ async fn a_registry_that_answers_500_is_asked_again_and_then_named() {
     let fault = workshop.carry_out(&workshop.order(Some(closed.host.clone()))).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Permission);
     assert!(fault.message.contains("not you") && fault.hint.is_some(), "{fault}");
+}
+
+#[tokio::test]
+async fn builds_that_lost_their_name_are_on_the_shelf_and_may_go() {
+    let registry = Registry::start().await;
+    let workshop = Workshop::open(no_aws()).await;
+    let order = workshop.order(Some(registry.host()));
+    let label = format!("label=sluice.image={}", workshop.repository);
+    let ids = || {
+        let listed = docker(&["image", "ls", "-aq", "--no-trunc", "--filter", &label, "--filter", "dangling=true"]);
+        String::from_utf8(listed).unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for word in ["one", "two"] {
+        workshop.write_steps(&format!("RUN echo {word} > /word"));
+        workshop.pushed(&order).await;
+    }
+    let shelf = OldBuilds::of("unix:///var/run/docker.sock").unwrap();
+    let old = ids();
+    assert_eq!(old.len(), 1, "{old:?}");
+    let kept = shelf.list().await.unwrap();
+    let kept = kept.iter().find(|kept| kept.name == old[0]).unwrap();
+    assert!(kept.in_use && kept.bytes > 0, "another run may still push it: {kept:?}");
+    assert!(shelf.remove(&kept.name).await.unwrap() && shelf.remove(&kept.name).await.unwrap());
+    assert_eq!(ids(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_base_image_that_its_registry_does_not_have_is_named() {
+    let registry = Registry::start().await;
+    let workshop = Workshop::open(no_aws()).await;
+    let absent = format!("{}/team/absent:1", registry.host());
+    workshop.write("Dockerfile", format!("FROM {absent}\n"));
+    let outcome = workshop.carry_out(&workshop.order(Some(NOWHERE.to_owned()))).await.unwrap();
+    let text = failed(&outcome);
+    assert!(text.contains(&absent) && text.contains("not found"), "{text}");
 }
 
 #[tokio::test]

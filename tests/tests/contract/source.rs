@@ -1,6 +1,7 @@
 //! Contract suite: a revision into a folder, from a real Git server.
 
 mod folder;
+mod kept;
 mod mirror;
 mod signed;
 

@@ -1,0 +1,74 @@
+//! Caches as things that may go when the disk is full: whole slots, and none that a build has leased.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::LocalCache;
+use super::slot::Slot;
+use crate::disk::{Kept, Shelf, bytes_under};
+use crate::fault::Fault;
+
+/// A mark without a process is left alone for so long: somebody may still adopt the build.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+
+#[async_trait]
+impl Shelf for LocalCache {
+    fn kind(&self) -> &'static str {
+        "cache"
+    }
+
+    async fn list(&self) -> Result<Vec<Kept>, Fault> {
+        let cache = self.clone();
+        blocking(move || {
+            let mut all = Vec::new();
+            // A slot without a folder is nothing but its lock.
+            for slot in cache.slots()?.into_iter().filter(|slot| slot.folder.is_dir()) {
+                all.push(Kept {
+                    name: cache.name_of(&slot),
+                    bytes: bytes_under(&slot.folder),
+                    last_use: last_use(&slot),
+                    in_use: may_be_adopted(&slot) || slot.try_lock()?.is_none(),
+                });
+            }
+            Ok(all)
+        })
+        .await
+    }
+
+    async fn remove(&self, name: &str) -> Result<bool, Fault> {
+        let (cache, name) = (self.clone(), name.to_owned());
+        blocking(move || {
+            let slots = cache.slots()?;
+            let Some(slot) = slots.iter().find(|slot| cache.name_of(slot) == name) else { return Ok(true) };
+            match slot.try_lock()? {
+                Some(_locked) if !may_be_adopted(slot) => slot.clear().map(|()| true),
+                _ => Ok(false),
+            }
+        })
+        .await
+    }
+}
+
+impl LocalCache {
+    /// Its folder under the root.
+    fn name_of(&self, slot: &Slot) -> String {
+        slot.folder.strip_prefix(&self.root).unwrap_or(&slot.folder).display().to_string()
+    }
+}
+
+fn last_use(slot: &Slot) -> Timestamp {
+    slot.last_use().try_into().unwrap_or_default()
+}
+
+/// Whether its mark may mean a build that runs on without its runner.
+fn may_be_adopted(slot: &Slot) -> bool {
+    let age = crate::clock::now().duration_since(last_use(slot));
+    slot.holder().is_some() && age.unsigned_abs() < ABANDONED
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Fault::system(format!("looking through the caches broke down: {error}")))?
+}

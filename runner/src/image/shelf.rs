@@ -1,0 +1,61 @@
+//! Builds that a later one has taken the name of, as things that may go when the disk is full.
+
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptions};
+use jiff::{SignedDuration, Timestamp};
+
+use super::build::LABEL;
+use crate::clock;
+use crate::disk::{Kept, Shelf};
+use crate::engine::docker::connect;
+use crate::fault::{Fault, chain};
+
+/// A build this young may still be pushed by the run that made it.
+const PUSHED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// The untagged images that image actions have left in an engine.
+#[derive(Debug)]
+pub struct OldBuilds {
+    docker: Docker,
+}
+
+impl OldBuilds {
+    /// Those of the engine at that address, as in `DOCKER_HOST`.
+    ///
+    /// # Errors
+    /// A `Configuration` fault when the address is not understood.
+    pub fn of(host: &str) -> Result<Self, Fault> {
+        Ok(Self { docker: connect(host)? })
+    }
+}
+
+#[async_trait]
+impl Shelf for OldBuilds {
+    fn kind(&self) -> &'static str {
+        "image"
+    }
+
+    async fn list(&self) -> Result<Vec<Kept>, Fault> {
+        let filters = [("dangling", vec!["true"]), ("label", vec![LABEL])].into();
+        let listed = self.docker.list_images(Some(ListImagesOptionsBuilder::default().filters(&filters).build())).await;
+        let listed =
+            listed.map_err(|error| Fault::system(format!("listing the engine's images: {}", chain(&error))))?;
+        let kept = listed.into_iter().map(|image| {
+            let last_use = Timestamp::from_second(image.created).unwrap_or_default();
+            let in_use = clock::now().duration_since(last_use) < PUSHED_WITHIN;
+            Kept { name: image.id, bytes: image.size.max(0).unsigned_abs(), last_use, in_use }
+        });
+        Ok(kept.collect())
+    }
+
+    /// The engine itself keeps what a container is made of.
+    async fn remove(&self, name: &str) -> Result<bool, Fault> {
+        use bollard::errors::Error::DockerResponseServerError;
+        match self.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
+            Ok(_) | Err(DockerResponseServerError { status_code: 404, .. }) => Ok(true),
+            Err(DockerResponseServerError { status_code: 409, .. }) => Ok(false),
+            Err(error) => Err(Fault::system(chain(&error))),
+        }
+    }
+}
