@@ -75,9 +75,11 @@ start_engine() {
     die "the Docker engine did not answer within a minute" "see $LOGS/dockerd.log, or journalctl -u docker"
 }
 
-# What only the tests need: a second real registry, and a busybox that runs in an image of nothing else.
+# What only the tests need: a second real registry, a busybox that runs in an image of nothing else, an SSH server.
 set_up_test_services() {
     need "command -v docker-registry" docker-registry
     need "test -x /bin/busybox && static_busybox" busybox-static
+    # Where services are managed, the package would open the machine to logins: there the test is left out.
+    [ -d /run/systemd/system ] || need "test -x /usr/sbin/sshd" openssh-server
     install_missing "tests run against it"
 }

@@ -10,6 +10,7 @@ pub mod images;
 pub mod port;
 pub mod registry;
 pub mod signature;
+pub mod ssh_server;
 pub mod transcript;
 pub mod worker;
 pub mod workshop;

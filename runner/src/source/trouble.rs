@@ -35,6 +35,9 @@ impl From<Fault> for Trouble {
 pub(super) fn of_remote(url: &str, login: &str, error: &git2::Error) -> Trouble {
     let said = error.message();
     let text = format!("{url}: {said}");
+    if is_full(said) {
+        return full(text);
+    }
     match (error.code(), error.class()) {
         (ErrorCode::User, _) => Fault::stopped(format!("{url}: fetch stopped")).into(),
         (ErrorCode::Auth, _) => refused(url, login, said),
@@ -60,7 +63,20 @@ pub(super) fn of_remote(url: &str, login: &str, error: &git2::Error) -> Trouble 
 
 /// Sorts an error from a mirror or from what was linked out of it.
 pub(super) fn of_objects(what: &str, error: &git2::Error) -> Trouble {
-    Trouble::Damaged(Fault::system(format!("{what}: {}", error.message())))
+    let text = format!("{what}: {}", error.message());
+    if is_full(error.message()) { full(text) } else { Trouble::Damaged(Fault::system(text)) }
+}
+
+/// Whether the disk takes no more. libgit2 has no code for it, only the words of the system.
+fn is_full(said: &str) -> bool {
+    ["No space left on device", "Disk quota exceeded"].iter().any(|words| said.contains(words))
+}
+
+/// Neither another try nor a new mirror helps.
+fn full(text: String) -> Trouble {
+    Fault::system(text)
+        .hint("free some disk space (`sluice clean` removes mirrors), or move the state directory")
+        .into()
 }
 
 fn of_http(url: &str, login: &str, said: &str) -> Trouble {
@@ -110,5 +126,16 @@ mod tests {
         check(GenericError, Net, "remote error: no such repository", FaultKind::Configuration, false);
         check(NotFound, ErrorClass::Repository, "could not find repository at '/x'", FaultKind::Configuration, false);
         check(User, Net, "cancelled", FaultKind::Stopped, false);
+    }
+
+    #[test]
+    fn a_full_disk_is_no_trouble_of_the_network_and_no_damage() {
+        for said in ["failed to write to pack: No space left on device", "cannot write x: Disk quota exceeded"] {
+            let error = git2::Error::new(ErrorCode::GenericError, ErrorClass::Os, said);
+            for trouble in [of_remote("https://h/r", "log in", &error), of_objects("/m", &error)] {
+                assert!(matches!(trouble, Trouble::Final(_)), "{said}");
+                assert!(trouble.into_fault().hint.is_some_and(|hint| hint.contains("disk space")), "{said}");
+            }
+        }
     }
 }

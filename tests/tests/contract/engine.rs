@@ -7,6 +7,7 @@ mod bench;
 mod docker;
 mod docker_away;
 mod docker_mounts;
+mod docker_pulls;
 mod docker_services;
 
 use std::time::Duration;

@@ -4,6 +4,7 @@ mod folder;
 mod kept;
 mod mirror;
 mod signed;
+mod ssh;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,13 +1,10 @@
-//! Services and pulls in a real engine.
+//! Services in a real engine.
 
-use bollard::query_parameters::{PushImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
-use futures_util::StreamExt;
 use pipeline_spec::plan::ServiceReadiness;
 use runner::cancel::{Cancel, Reason};
 use runner::engine::{Ending, ServiceSpec};
 use runner::fault::FaultKind;
 use sluice_tests::images;
-use sluice_tests::registry::Registry;
 
 use super::bench::{Bench, program, section};
 
@@ -61,6 +58,28 @@ async fn a_service_that_does_not_get_ready_is_shown_with_its_log() {
 }
 
 #[tokio::test]
+async fn an_images_own_health_check_tells_when_a_service_is_ready_and_when_it_never_will_be() {
+    let bench = Bench::in_docker().await;
+    // Its port answers from the start, and says the right thing only when it is healthy.
+    let check = "EXPOSE 8000\nHEALTHCHECK --interval=200ms --retries=1000 CMD test -e /ready";
+    let image = images::built("sluice-test/health:1", check).await;
+    let serve = "mkdir /www; echo early >/www/index.html; httpd -p 8000 -h /www; sleep 1; \
+                 echo ready >/www/index.html; : >/ready; exec sleep 1000";
+    let mut spec = bench.spec("a", program(vec![section(&["wget -q -O - http://web:8000/"])]));
+    spec.services = vec![service("web", image, &["sh", "-c", serve], None, 30)];
+    assert_eq!(bench.transcript(&spec).await.0, "<S0 1><0>ready\n<=0><E0 true>");
+
+    let never = images::built("sluice-test/unhealthy:1", "HEALTHCHECK --interval=100ms --retries=1 CMD false").await;
+    let mut spec = bench.spec("b", program(vec![section(&["echo one"])]));
+    spec.services = vec![service("db", never, &["sh", "-c", "echo no data; exec sleep 1000"], None, 30)];
+    let fault = bench.start(&spec, &Cancel::new()).await.unwrap_err();
+    let expected =
+        format!("the service db ({never}) is unhealthy by its image's health check; its last lines:\nno data");
+    assert_eq!((fault.kind, fault.message), (FaultKind::Configuration, expected));
+    bench.finish().await;
+}
+
+#[tokio::test]
 async fn a_stop_ends_the_wait_for_a_service() {
     let bench = Bench::in_docker().await;
     let mut spec = bench.spec("a", program(vec![section(&["echo one"])]));
@@ -74,34 +93,4 @@ async fn a_stop_ends_the_wait_for_a_service() {
     });
     assert_eq!(fault.unwrap_err().kind, FaultKind::Stopped);
     bench.finish().await;
-}
-
-#[tokio::test]
-async fn a_missing_image_is_pulled_and_one_that_does_not_exist_is_named() {
-    let bench = Bench::in_docker().await;
-    let registry = Registry::start().await;
-    let (docker, repository) = (images::engine(), format!("{}/team/tool", registry.host()));
-    let tag = TagImageOptionsBuilder::default().repo(&repository).tag("1").build();
-    docker.tag_image(images::BUSYBOX, Some(tag)).await.unwrap();
-    let push = PushImageOptionsBuilder::default().tag("1").build();
-    let mut told = docker.push_image(&repository, Some(push), Some(bollard::auth::DockerCredentials::default()));
-    while let Some(info) = told.next().await {
-        info.unwrap();
-    }
-    let image = format!("{repository}:1");
-    docker.remove_image(&image, None::<RemoveImageOptions>, None).await.unwrap();
-    let specs = ["a", "b"].map(|name| {
-        let mut spec = bench.spec(name, program(vec![section(&["echo one"])]));
-        spec.image.clone_from(&image);
-        spec
-    });
-    let (first, second) = tokio::join!(bench.transcript(&specs[0]), bench.transcript(&specs[1]));
-    assert_eq!((first.1, second.1), (Ending::Completed, Ending::Completed));
-    let mut spec = bench.spec("c", program(vec![section(&["echo one"])]));
-    spec.image = format!("{repository}:none");
-    let fault = bench.start(&spec, &Cancel::new()).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Configuration);
-    assert!(fault.message.contains(&format!("the image {repository}:none does not exist")), "{fault}");
-    bench.finish().await;
-    docker.remove_image(&image, None::<RemoveImageOptions>, None).await.unwrap();
 }
