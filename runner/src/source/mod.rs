@@ -16,6 +16,7 @@ mod submodule;
 mod tree;
 mod trouble;
 mod unpack;
+mod update;
 mod url;
 
 use std::fs;
@@ -88,6 +89,21 @@ pub struct Config {
     pub pause: Duration,
     /// How long a remote may say nothing.
     pub silence: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            cache: PathBuf::from(".sluice/mirrors"),
+            base: PathBuf::new(),
+            codecommit_endpoint: None,
+            ssh_keys: Vec::new(),
+            lock_wait: Duration::from_secs(300),
+            tries: 4,
+            pause: Duration::from_millis(500),
+            silence: Duration::from_secs(120),
+        }
+    }
 }
 
 /// Fetches every kind of source that a plan can name.
