@@ -24,11 +24,16 @@ pub(crate) fn find(named: Option<&Path>, folder: &Path) -> Result<PathBuf, Fault
     if let Some(path) = named {
         return if path.is_dir() { find(None, path) } else { Ok(path.to_owned()) };
     }
-    let found = NAMES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    let found = NAMES.iter().map(|name| in_folder(folder, name)).find(|path| path.is_file());
     found.ok_or_else(|| {
         Fault::configuration(format!("there is no {} in {}", NAMES.join(", "), folder.display()))
             .hint("name the file: `sluice run FILE`")
     })
+}
+
+/// A file of a folder, as a person would write it: without `./`.
+fn in_folder(folder: &Path, name: &str) -> PathBuf {
+    if folder == Path::new(".") { PathBuf::from(name) } else { folder.join(name) }
 }
 
 /// The folder that a file is in.

@@ -25,7 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn decide(context: &Context, args: Args, approved: bool) -> Result<Exit, Fault> {
-    let (_, record) = context.record()?;
+    let (folders, record) = context.record()?;
     let run = record.run(Some(&args.run))?;
     let plan: Plan = serde_json::from_str(&run.plan)
         .map_err(|error| Fault::system(format!("run {}: its plan cannot be read: {error}", run.id)))?;
@@ -59,6 +59,9 @@ pub(super) fn decide(context: &Context, args: Args, approved: bool) -> Result<Ex
         )));
     }
     out::say(&format!("{word} {} of run {} as {by}", args.stage, run.id));
+    if super::runs::is_over(&record, &run.id)?.is_none() && folders.run(&run.id).own()?.is_some() {
+        out::say(&format!("no process carries it on: `sluice run --resume {}`", run.id));
+    }
     Ok(Exit::Succeeded)
 }
 

@@ -27,7 +27,7 @@ enum Format {
 }
 
 pub(super) fn runs(context: &Context, args: &Args) -> Result<Exit, Fault> {
-    let (_, record) = context.record()?;
+    let (folders, record) = context.record()?;
     let rows = record.runs(args.limit)?;
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["RUN", "PIPELINE", "COMMIT", "STARTED", "TIME", "STATUS"]);
@@ -36,7 +36,8 @@ pub(super) fn runs(context: &Context, args: &Args) -> Result<Exit, Fault> {
         match args.format {
             Format::Json => out::say(&serde_json::to_string(&state).unwrap_or_default()),
             Format::Human => {
-                table.add_row(columns(row, &state));
+                let left = state.span.outcome.is_none() && folders.run(&row.id).own()?.is_some();
+                table.add_row(columns(row, &state, left));
             }
         }
     }
@@ -46,7 +47,8 @@ pub(super) fn runs(context: &Context, args: &Args) -> Result<Exit, Fault> {
     Ok(Exit::Succeeded)
 }
 
-fn columns(row: &RunRow, state: &RunState) -> [String; 6] {
+/// `left`: the run is not over, and no process carries it on.
+fn columns(row: &RunRow, state: &RunState, left: bool) -> [String; 6] {
     let commit = state.revision.as_ref().and_then(|revision| revision.commit.clone()).unwrap_or_default();
     [
         row.id.clone(),
@@ -54,7 +56,7 @@ fn columns(row: &RunRow, state: &RunState) -> [String; 6] {
         commit.chars().take(7).collect(),
         row.started.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         state.span.duration().map(duration).unwrap_or_default(),
-        status(state),
+        format!("{}{}", status(state), if left { ", left by its process" } else { "" }),
     ]
 }
 

@@ -229,6 +229,9 @@ impl Repository {
                 .hint("check the role's ECR permissions, or log in to the registry with `docker login`"),
             StatusCode::NOT_FOUND => Fault::configuration(message)
                 .hint("create the repository, or set `create-repository: true` for an ECR repository"),
+            status if again(status) => {
+                Fault::system(message).hint("the registry failed, again and again: look at it, or try later")
+            }
             _ => Fault::system(message),
         }
     }

@@ -1,5 +1,6 @@
 //! What a run does besides its builds, as lines that are stable enough to search for.
 
+use crate::cancel::Reason;
 use crate::event::{Event, Outcome, Slot, What};
 
 /// The lines of an event; builds have CodeBuild's wording instead.
@@ -41,7 +42,7 @@ pub fn lines(event: &Event) -> Vec<String> {
         }
         What::VariableExported { name, value, .. } => format!("Exported {name}={value}"),
         What::BuildAdopted { .. } => "Build found running and followed from its beginning".to_owned(),
-        What::StopRequested { .. } => "Stopping".to_owned(),
+        What::StopRequested { reason, .. } => format!("Stopping: {}", reason_text(*reason)),
         What::Notice { text, warning, .. } => format!("{}: {text}", if *warning { "Warning" } else { "Note" }),
         What::Doing { text, .. } => text.clone(),
         _ => return Vec::new(),
@@ -53,6 +54,15 @@ fn ended(outcome: &Outcome) -> String {
     match outcome.message() {
         "" => outcome.word().to_owned(),
         message => format!("{}: {message}", outcome.word()),
+    }
+}
+
+fn reason_text(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Sibling => "another action failed",
+        Reason::TimedOut => "out of time",
+        Reason::Stopped => "asked to",
+        Reason::Killed => "asked to do it at once",
     }
 }
 

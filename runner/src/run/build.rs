@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pipeline_spec::plan::{Build, EnvironmentVariable, ValueSource};
+use pipeline_spec::quantity::duration_text;
 
 use super::Run;
 use super::environment::{Facts, input_directory, source_directory, variables};
@@ -31,7 +32,7 @@ impl Run {
             reason = self.cancel.requested() => return Ok(Self::stopped(reason)),
         };
         let Ok(_slot) = slot else {
-            let message = format!("waited longer than {} seconds for a free slot", queued.as_secs());
+            let message = format!("waited longer than {} for a free slot", duration_text(queued.as_secs()));
             return Ok(Outcome::TimedOut { message });
         };
         let key = SandboxKey { run: self.id.clone(), name: sandbox_name(action) };

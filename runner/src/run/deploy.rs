@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pipeline_spec::plan::{Action, Deploy, DeployTarget, Work};
+use pipeline_spec::quantity::duration_text;
 
 use super::Run;
 use super::image::write;
@@ -55,7 +56,8 @@ impl Run {
             Ok(DeploymentOutcome::Failed(message)) => Ok(Outcome::Failed { message }),
             Ok(DeploymentOutcome::TimedOut(message)) => Ok(Outcome::TimedOut { message }),
             Err(fault) if fault.kind == FaultKind::Stopped && cancel.reason() == Some(Reason::TimedOut) => {
-                let message = format!("deployment {} took longer than {} seconds", deployment.id, limit.as_secs());
+                let message =
+                    format!("deployment {} took longer than {}", deployment.id, duration_text(limit.as_secs()));
                 Ok(Outcome::TimedOut { message })
             }
             Err(fault) if fault.kind == FaultKind::Stopped => {
@@ -115,7 +117,9 @@ impl Run {
             Ok(Ok(DeploymentOutcome::Failed(message))) => Outcome::Failed { message },
             Ok(Ok(DeploymentOutcome::TimedOut(message))) => Outcome::TimedOut { message },
             Ok(Err(fault)) => Outcome::from(fault),
-            Err(_) => Outcome::TimedOut { message: format!("rolling back took longer than {} s", limit.as_secs()) },
+            Err(_) => Outcome::TimedOut {
+                message: format!("rolling back took longer than {}", duration_text(limit.as_secs())),
+            },
         };
         self.recorder.tell(What::RollbackFinished { action: name, outcome });
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipeline_spec::plan::{Image, ImageSecret};
+use pipeline_spec::quantity::duration_text;
 
 use super::Run;
 use crate::cancel::{Cancel, Reason};
@@ -31,7 +32,7 @@ impl Run {
         };
         if built.as_ref().is_err() && cancel_only(&cancel) {
             return Ok(Outcome::TimedOut {
-                message: format!("the image took longer than {} seconds", limit.as_secs()),
+                message: format!("the image took longer than {}", duration_text(limit.as_secs())),
             });
         }
         match built? {

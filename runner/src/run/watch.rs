@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pipeline_spec::plan::{Build, Phase};
+use pipeline_spec::quantity::duration_text;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -140,8 +141,10 @@ impl<'a> Watch<'a> {
             None => {
                 let now = Instant::now();
                 let message = match (self.command_deadline, self.build.timeouts.command_seconds) {
-                    (Some(at), Some(seconds)) if at <= now => format!("a command took longer than {seconds} seconds"),
-                    _ => format!("the build took longer than {} seconds", self.build.timeouts.build_seconds),
+                    (Some(at), Some(seconds)) if at <= now => {
+                        format!("a command took longer than {}", duration_text(seconds))
+                    }
+                    _ => format!("the build took longer than {}", duration_text(self.build.timeouts.build_seconds)),
                 };
                 self.stop(Reason::TimedOut, message).await
             }
@@ -153,12 +156,8 @@ impl<'a> Watch<'a> {
                 Ok(())
             }
             Some((Rung::Destroy, _)) => {
-                let seconds = self.run.options.finally_seconds;
-                self.run.notice(
-                    self.action,
-                    true,
-                    format!("`finally` took longer than {seconds} seconds after the stop"),
-                );
+                let limit = duration_text(self.run.options.finally_seconds);
+                self.run.notice(self.action, true, format!("`finally` took longer than {limit} after the stop"));
                 self.destroy().await
             }
             Some((Rung::GiveUp, _)) => {

@@ -46,7 +46,7 @@ fi
 
 # Second life. Sections call `section`, `step` and `final`; the last line calls `finish`.
 shell=$2 with=$2 sequence=1 up=0 last=0 succeeding=1 failed= again= user=
-script=$sluice_tmp/script.sh
+script=$sluice_tmp/script.sh killed=0
 # What this shell itself would say (`Terminated` of a step that was killed) is no output of the build. So its standard
 # error leads nowhere, and scripts begin with turning theirs to 4, the output.
 exec 4>&1 2>/dev/null
@@ -76,12 +76,26 @@ run() {
     $with "$script"
 }
 
+# Says so when the kernel has killed a process for the sandbox's memory since the last look: the exit status alone tells
+# nobody why. Both kinds of control groups count such kills.
+starved() {
+    for file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
+        [ -r "$file" ] || continue
+        while read -r word count; do
+            [ "$word" = oom_kill ] && [ "$count" != "$killed" ] || continue
+            killed=$count
+            printf 'sluice: the kernel killed a process: the memory that the build may use is used up\n'
+        done <"$file"
+    done
+}
+
 # step SECTION STEP TEXT STATUSES: one step; STATUSES are those after which the section may run again.
 step() {
     [ ! -e "$stop" ] || return 1
     mark s "$1" "$2"
     run "$3" "$sluice_line_3"
     last=$?
+    [ "$last" = 0 ] || starved
     mark t "$1" "$2" "$last"
     [ "$last" != 0 ] || return 0
     case " $4 " in
@@ -95,6 +109,7 @@ final() {
     mark f "$1" "$2"
     run "$3" "$sluice_line_3_finally"
     last=$?
+    [ "$last" = 0 ] || starved
     mark g "$1" "$2" "$last"
     [ "$last" != 0 ] || return 0
     case " $4 " in

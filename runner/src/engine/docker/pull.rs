@@ -11,6 +11,7 @@ use bollard::errors::Error;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
+use pipeline_spec::quantity::duration_text;
 use tokio::sync::Mutex;
 
 use super::errors::{self, Trouble, trouble};
@@ -89,6 +90,8 @@ impl Pulls {
             match pauses.next() {
                 Some(pause) if trouble(&error) == Trouble::Transient => {
                     tracing::warn!(image, %error, "the pull failed and is tried again");
+                    let fault = errors::fault(format!("pulling {image}"), image, &error);
+                    progress.doing(format!("trying again after {}: {fault}", duration_text(pause.as_secs())));
                     tokio::time::sleep(*pause).await;
                 }
                 _ => return Err(errors::fault(format!("pulling {image}"), image, &error)),

@@ -204,3 +204,17 @@ async fn a_sandbox_without_a_free_process_can_be_stopped() {
     assert!(matches!(ending, Ending::Completed | Ending::Died { status: 137, .. }), "{ending:?}");
     bench.finish().await;
 }
+
+#[tokio::test]
+async fn a_process_killed_for_its_memory_is_told_before_its_status() {
+    let bench = Bench::in_docker().await;
+    let mut spec = bench.spec("a", program(vec![section(&["(tail /dev/zero); exit 3"]), section(&["echo one"])]));
+    spec.program.sections[0].on_failure = NextSection::Next;
+    spec.program.sections[1].finally = vec![step("exit 4")];
+    spec.limits.memory_bytes = Some(32 << 20);
+    let (text, ending) = bench.transcript(&spec).await;
+    let said = "sluice: the kernel killed a process: the memory that the build may use is used up\n";
+    assert!(text.contains(&format!("{said}<=3>")) && text.matches(said).count() == 1, "{text}");
+    assert_eq!(ending, Ending::Completed);
+    bench.finish().await;
+}
