@@ -153,6 +153,27 @@ const TABLE: &[Row] = &[
         never: &[RUN, EVENTS, TERMINAL, TEXTS, &["crate::engine", "crate::settings", "crate::wire", "crate::cli"]],
     },
     Row { module: "worker", never: &[ADAPTERS, TERMINAL, TEXTS, &["crate::settings", "crate::wire", "crate::cli"]] },
+    // Text from orders: nothing is called, and nothing of this machine is known.
+    Row {
+        module: "setup",
+        never: &[
+            ADAPTERS,
+            EVENTS,
+            RUN,
+            TERMINAL,
+            TEXTS,
+            &[
+                "crate::settings",
+                "crate::wire",
+                "crate::cli",
+                "crate::worker",
+                "crate::engine",
+                "crate::store",
+                "crate::clock",
+                "tokio",
+            ],
+        ],
+    },
     // Leaves.
     Row {
         module: "fault",

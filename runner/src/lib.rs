@@ -31,6 +31,7 @@ pub mod report;
 pub mod run;
 pub mod secret;
 pub mod settings;
+pub mod setup;
 pub mod signal;
 pub mod sink;
 pub mod source;

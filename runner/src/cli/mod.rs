@@ -11,6 +11,7 @@ mod plan_files;
 mod run;
 mod runs;
 mod schema;
+mod setup;
 mod show;
 mod validate;
 mod worker;
@@ -88,6 +89,8 @@ enum Command {
     Clean(clean::Args),
     /// Check this machine and say what is missing
     Doctor(doctor::Args),
+    /// Print what an AWS account and a machine need for workers
+    Setup(Box<setup::Args>),
     /// Print shell completions
     Completions(completions::Args),
     /// Print the manual page
@@ -146,6 +149,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Fault> {
         Command::Worker(args) => worker::worker(context, *args),
         Command::Clean(args) => clean::clean(context, &args),
         Command::Doctor(args) => doctor::doctor(context, &args),
+        Command::Setup(args) => setup::setup(*args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),
     }

@@ -1,0 +1,109 @@
+//! What workers hear: a queue a pool, and the rules that fill it. Polling finds every job without them, only later;
+//! that an execution was abandoned is heard here alone.
+
+use serde_json::{Map, Value, json};
+
+use super::Stack;
+use super::arn;
+use crate::fault::Fault;
+use crate::queue::codepipeline::action_type::{OWNER, PROVIDER};
+
+/// How often a message is handed out before it goes to the dead letters.
+const MOST_RECEIVES: u32 = 5;
+/// Seconds that a worker has for a message before another one gets it.
+const VISIBILITY: u32 = 120;
+/// Seconds that dead letters are kept: as long as SQS can.
+const KEPT: u32 = 14 * 24 * 3600;
+
+/// The logical id of a pool's queue.
+pub(super) fn queue(pool: &str) -> String {
+    format!("{}Queue", camel(pool))
+}
+
+pub(super) fn resources(stack: &Stack, into: &mut Map<String, Value>) -> Result<(), Fault> {
+    into.insert("DeadLetters".to_owned(), sqs(json!({ "MessageRetentionPeriod": KEPT })));
+    for pool in &stack.pools {
+        let (name, queue) = (camel(pool), queue(pool));
+        let dead = json!({"Fn::GetAtt": ["DeadLetters", "Arn"]});
+        let redrive = json!({ "deadLetterTargetArn": dead, "maxReceiveCount": MOST_RECEIVES });
+        into.insert(queue.clone(), sqs(json!({ "VisibilityTimeout": VISIBILITY, "RedrivePolicy": redrive })));
+        let mut rules = vec![format!("{name}ActionEvents")];
+        into.insert(rules[0].clone(), rule(pool, &queue, "tells actions of Sluice", actions()));
+        if stack.on_push {
+            rules.push(format!("{name}PushEvents"));
+            into.insert(rules[1].clone(), rule(pool, &queue, "tells pushes", pushes(&stack.repositories)?));
+        }
+        into.insert(format!("{queue}Policy"), policy(&queue, &rules));
+    }
+    Ok(())
+}
+
+fn sqs(mut properties: Value) -> Value {
+    properties["SqsManagedSseEnabled"] = true.into();
+    json!({ "Type": "AWS::SQS::Queue", "Properties": properties })
+}
+
+fn rule(pool: &str, queue: &str, what: &str, pattern: Value) -> Value {
+    json!({
+        "Type": "AWS::Events::Rule",
+        "Properties": {
+            "Description": format!("{what} to the workers of the pool {pool}"),
+            "EventPattern": pattern,
+            "Targets": [{ "Id": queue, "Arn": {"Fn::GetAtt": [queue, "Arn"]} }],
+        },
+    })
+}
+
+/// An action that started has a job to take; one that was abandoned, or that CodePipeline gave up, a build to stop.
+fn actions() -> Value {
+    json!({
+        "source": ["aws.codepipeline"],
+        "detail-type": ["CodePipeline Action Execution State Change"],
+        "detail": {
+            "state": ["STARTED", "ABANDONED", "FAILED"],
+            "type": { "owner": [OWNER], "provider": [PROVIDER] },
+        },
+    })
+}
+
+/// A branch or tag of one of the repositories that is new or has moved.
+fn pushes(repositories: &[String]) -> Result<Value, Fault> {
+    if let Some(several) = repositories.iter().find(|name| name.contains('*')) {
+        return Err(Fault::configuration(format!("`{several}` names several repositories, and an event names one"))
+            .hint("name each repository whose pushes are told"));
+    }
+    let arns = repositories.iter().map(|name| arn::own("codecommit", "", name)).collect::<Result<Vec<_>, _>>()?;
+    Ok(json!({
+        "source": ["aws.codecommit"],
+        "detail-type": ["CodeCommit Repository State Change"],
+        "resources": arns,
+        "detail": { "event": ["referenceCreated", "referenceUpdated"] },
+    }))
+}
+
+/// Lets these rules, and nobody else's, send to the queue.
+fn policy(queue: &str, rules: &[String]) -> Value {
+    let sources: Vec<Value> = rules.iter().map(|rule| json!({"Fn::GetAtt": [rule, "Arn"]})).collect();
+    json!({
+        "Type": "AWS::SQS::QueuePolicy",
+        "Properties": {
+            "Queues": [{"Ref": queue}],
+            "PolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [{
+                    "Effect": "Allow",
+                    "Principal": { "Service": "events.amazonaws.com" },
+                    "Action": "sqs:SendMessage",
+                    "Resource": {"Fn::GetAtt": [queue, "Arn"]},
+                    "Condition": { "ArnEquals": { "aws:SourceArn": sources } },
+                }],
+            },
+        },
+    })
+}
+
+/// A pool's name as part of a logical id, which has letters and digits only.
+pub(super) fn camel(pool: &str) -> String {
+    let words = pool.split(|character: char| !character.is_ascii_alphanumeric());
+    words.map(|word| word[..word.len().min(1)].to_ascii_uppercase() + word.get(1..).unwrap_or_default()).collect()
+}

@@ -1,0 +1,152 @@
+//! What a worker may: one statement a purpose, and nothing that no worker calls.
+
+use serde_json::{Map, Value, json};
+
+use super::arn::{self, sub};
+use super::{Stack, events};
+use crate::fault::Fault;
+
+/// One statement: its purpose, its calls, and what they are made on.
+struct Statement {
+    purpose: &'static str,
+    calls: &'static [&'static str],
+    resources: Vec<Value>,
+}
+
+/// Polling names the action type that it is for.
+const POLL: &[&str] = &["codepipeline:PollForJobs"];
+/// These name a job, for which IAM has no resource: the service authorization reference lists none, so a statement that
+/// named one would allow nothing. Whoever has no job's id and nonce can do nothing with them.
+const JOB: &[&str] = &[
+    "codepipeline:AcknowledgeJob",
+    "codepipeline:GetJobDetails",
+    "codepipeline:PutJobFailureResult",
+    "codepipeline:PutJobSuccessResult",
+];
+const PIPELINE: &[&str] = &["codepipeline:GetPipelineExecution", "codepipeline:ListActionExecutions"];
+const QUEUE: &[&str] =
+    &["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+const TABLE: &[&str] = &[
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+];
+const LOGS: &[&str] = &["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"];
+const OBJECTS: &[&str] = &["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"];
+const LOGIN: &[&str] = &["ecr:GetAuthorizationToken"];
+const IMAGES: &[&str] = &[
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:DescribeImageScanFindings",
+    "ecr:DescribeRepositories",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:StartImageScan",
+    "ecr:UploadLayerPart",
+];
+const HOOK: &[&str] = &["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"];
+
+/// The role of the workers, and the profile that gives it to an EC2 instance: no key is stored anywhere.
+pub(super) fn resources(stack: &Stack, into: &mut Map<String, Value>) -> Result<(), Fault> {
+    let document = json!({ "Version": "2012-10-17", "Statement": statements(stack)? });
+    let trust = json!({
+        "Version": "2012-10-17",
+        "Statement": [{ "Effect": "Allow", "Principal": { "Service": "ec2.amazonaws.com" }, "Action": "sts:AssumeRole" }],
+    });
+    into.insert(
+        "WorkerRole".to_owned(),
+        json!({
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "Description": "What a worker of Sluice may",
+                "AssumeRolePolicyDocument": trust,
+                "Policies": [{ "PolicyName": "worker", "PolicyDocument": document }],
+            },
+        }),
+    );
+    into.insert(
+        "WorkerProfile".to_owned(),
+        json!({ "Type": "AWS::IAM::InstanceProfile", "Properties": { "Roles": [{"Ref": "WorkerRole"}] } }),
+    );
+    Ok(())
+}
+
+fn statements(stack: &Stack) -> Result<Vec<Value>, Fault> {
+    let pipelines = "arn:${AWS::Partition}:codepipeline:${AWS::Region}:${AWS::AccountId}:";
+    let types = stack.types.iter().map(|category| sub(&format!("{pipelines}{}", category.resource())));
+    let queues = stack.pools.iter().map(|pool| json!({"Fn::GetAtt": [events::queue(pool), "Arn"]}));
+    let mut all = vec![
+        Statement { purpose: "PollForJobs", calls: POLL, resources: types.collect() },
+        Statement { purpose: "AnswerForJobs", calls: JOB, resources: vec!["*".into()] },
+        Statement { purpose: "LookAtPipelines", calls: PIPELINE, resources: vec![sub(&format!("{pipelines}*"))] },
+        Statement { purpose: "Hear", calls: QUEUE, resources: queues.collect() },
+        Statement { purpose: "KeepRecords", calls: TABLE, resources: vec![json!({"Fn::GetAtt": ["Records", "Arn"]})] },
+        Statement { purpose: "WriteLogs", calls: LOGS, resources: vec![json!({"Fn::GetAtt": ["Logs", "Arn"]})] },
+    ];
+    all.extend(stores(stack)?);
+    all.extend(sources_and_images(stack)?);
+    all.extend(fleet(stack));
+    let said = all.into_iter().filter(|statement| !statement.resources.is_empty());
+    Ok(said.map(written).collect())
+}
+
+/// Buckets, secrets and the keys that they are encrypted with.
+fn stores(stack: &Stack) -> Result<Vec<Statement>, Fault> {
+    let buckets = all(&stack.buckets, arn::bucket)?;
+    let objects = buckets.iter().map(|bucket| arn::below(bucket, "/*")).collect();
+    let prefix = |name: &str| format!("{}/*", name.trim_matches('/'));
+    let parameters = all(&stack.secrets, |name| arn::own("ssm", "parameter/", &prefix(name)))?;
+    let secrets = all(&stack.secrets, |name| arn::own("secretsmanager", "secret:", &prefix(name)))?;
+    let keys = all(&stack.keys, |key| arn::of("kms", key).map(Value::from))?;
+    Ok(vec![
+        Statement { purpose: "KeepObjects", calls: OBJECTS, resources: objects },
+        Statement { purpose: "ListObjects", calls: &["s3:ListBucket"], resources: buckets },
+        Statement { purpose: "ReadParameters", calls: &["ssm:GetParameters"], resources: parameters },
+        Statement { purpose: "ReadSecrets", calls: &["secretsmanager:GetSecretValue"], resources: secrets },
+        Statement { purpose: "UseKeys", calls: &["kms:Decrypt", "kms:GenerateDataKey"], resources: keys },
+    ])
+}
+
+/// What goes into builds and images, and who deploys them.
+fn sources_and_images(stack: &Stack) -> Result<Vec<Statement>, Fault> {
+    let repositories = all(&stack.repositories, |name| arn::own("codecommit", "", name))?;
+    let images = all(&stack.images, |name| arn::own("ecr", "repository/", name))?;
+    let login = if images.is_empty() { Vec::new() } else { vec!["*".into()] };
+    let roles = all(&stack.deploy_roles, |role| arn::of("iam", role).map(Value::from))?;
+    Ok(vec![
+        Statement { purpose: "Clone", calls: &["codecommit:GitPull"], resources: repositories },
+        Statement { purpose: "LogInToRegistries", calls: LOGIN, resources: login },
+        Statement { purpose: "PushAndPullImages", calls: IMAGES, resources: images },
+        Statement { purpose: "Deploy", calls: &["sts:AssumeRole"], resources: roles },
+    ])
+}
+
+/// What a machine of an Auto Scaling group needs: the binary, and to say that it has drained.
+fn fleet(stack: &Stack) -> Vec<Statement> {
+    if !stack.autoscaling {
+        return Vec::new();
+    }
+    let path = json!({"Fn::Select": [1, {"Fn::Split": ["s3://", {"Ref": "BinaryLocation"}]}]});
+    let binary = json!({"Fn::Sub": ["arn:${AWS::Partition}:s3:::${Path}", { "Path": path }]});
+    let groups = "arn:${AWS::Partition}:autoscaling:${AWS::Region}:${AWS::AccountId}:autoScalingGroup:*:\
+                  autoScalingGroupName/${AWS::StackName}-*";
+    vec![
+        Statement { purpose: "Install", calls: &["s3:GetObject"], resources: vec![binary] },
+        Statement { purpose: "Drain", calls: HOOK, resources: vec![sub(groups)] },
+    ]
+}
+
+fn all(given: &[String], resource: impl Fn(&str) -> Result<Value, Fault>) -> Result<Vec<Value>, Fault> {
+    given.iter().map(|given| resource(given)).collect()
+}
+
+fn written(statement: Statement) -> Value {
+    let Statement { purpose, calls, resources } = statement;
+    json!({ "Sid": purpose, "Effect": "Allow", "Action": calls, "Resource": resources })
+}
