@@ -153,6 +153,26 @@ const TABLE: &[Row] = &[
         never: &[RUN, EVENTS, TERMINAL, TEXTS, &["crate::engine", "crate::settings", "crate::wire", "crate::cli"]],
     },
     Row { module: "worker", never: &[ADAPTERS, TERMINAL, TEXTS, &["crate::settings", "crate::wire", "crate::cli"]] },
+    // Pipelines as JSON: no build, no event, no terminal.
+    Row {
+        module: "migrate",
+        never: &[
+            EVENTS,
+            RUN,
+            TERMINAL,
+            TEXTS,
+            &[
+                "crate::settings",
+                "crate::wire",
+                "crate::cli",
+                "crate::worker",
+                "crate::engine",
+                "crate::store",
+                "bollard",
+                "git2",
+            ],
+        ],
+    },
     // Text from orders: nothing is called, and nothing of this machine is known.
     Row {
         module: "setup",

@@ -24,6 +24,7 @@ pub mod image;
 #[cfg(test)]
 mod imports;
 pub mod mask;
+pub mod migrate;
 pub mod progress;
 pub mod queue;
 pub mod recorder;

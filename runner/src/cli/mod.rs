@@ -5,6 +5,7 @@ mod completions;
 mod decide;
 mod doctor;
 mod logs;
+mod migrate;
 mod out;
 mod plan;
 mod plan_files;
@@ -89,6 +90,8 @@ enum Command {
     Clean(clean::Args),
     /// Check this machine and say what is missing
     Doctor(doctor::Args),
+    /// Swap a pipeline's CodeBuild actions for Sluice's, and back
+    Migrate(Box<migrate::Args>),
     /// Print what an AWS account and a machine need for workers
     Setup(Box<setup::Args>),
     /// Print shell completions
@@ -149,6 +152,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Fault> {
         Command::Worker(args) => worker::worker(context, *args),
         Command::Clean(args) => clean::clean(context, &args),
         Command::Doctor(args) => doctor::doctor(context, &args),
+        Command::Migrate(args) => migrate::migrate(context, *args),
         Command::Setup(args) => setup::setup(*args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),

@@ -10,7 +10,7 @@ const HOOK: &str = "drain";
 /// Seconds that the group waits for a sign of life of a machine that drains. The machine gives one every five minutes.
 const HEARTBEAT: u32 = 900;
 
-const USER_DATA: &str = include_str!("user_data.sh");
+const USER_DATA: &str = include_str!("user_data.in");
 
 pub(super) fn parameters(into: &mut Map<String, Value>) {
     let image = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
@@ -118,10 +118,10 @@ fn group_name(pool: &str) -> Value {
 fn user_data(pool: &str) -> String {
     let environment = format!("{}SLUICE_GROUP=${{AWS::StackName}}-{pool}\n", environment(pool));
     USER_DATA
-        .replace("@ENVIRONMENT@", &environment)
-        .replace("@DRAIN@", DRAIN)
-        .replace("@UNIT@", &unit(UnitOrder::default()))
-        .replace("@DRAIN_UNIT@", DRAIN_UNIT)
+        .replace("@ENVIRONMENT@\n", &environment)
+        .replace("@DRAIN@\n", DRAIN)
+        .replace("@UNIT@\n", &unit(UnitOrder::default()))
+        .replace("@DRAIN_UNIT@\n", DRAIN_UNIT)
 }
 
 /// What `/etc/sluice/worker.env` says on a machine of the pool.

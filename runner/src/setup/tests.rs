@@ -141,3 +141,41 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         assert!(own.is_empty() && verify.status.success(), "{name}: {said}");
     }
 }
+
+/// A machine's programs that write down how they were called, and metadata that says `Terminated` at the third look.
+const PROGRAMS: [(&str, &str); 4] = [
+    ("sleep", "echo sleep $1 >>calls; [ $1 != 300 ] || while kill -0 $PPID 2>/dev/null; do /bin/sleep 0.05; done"),
+    ("systemctl", "echo systemctl $* >>calls"),
+    ("aws", "echo aws $* >>calls"),
+    (
+        "curl",
+        "for last; do :; done
+case $last in
+*/api/token) echo token ;;
+*/instance-id) echo i-1 ;;
+*/target-lifecycle-state) echo look >>looks; [ $(wc -l <looks) -lt 3 ] && echo InService || echo Terminated ;;
+*) exit 22 ;;
+esac",
+    ),
+];
+
+#[test]
+fn a_machine_that_the_group_takes_away_drains_first_and_then_says_so() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let programs = PROGRAMS.map(|(name, text)| (name, format!("#!/bin/sh\n{text}\n")));
+    for (name, text) in programs.iter().map(|(name, text)| (*name, text.as_str())).chain([("drain", systemd::DRAIN)]) {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let mut drain = Command::new(folder.path().join("drain"));
+    let ended = drain.current_dir(folder.path()).env("PATH", path).env("SLUICE_GROUP", "ci-default").output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let calls = std::fs::read_to_string(folder.path().join("calls")).unwrap();
+    let calls: Vec<&str> = calls.lines().filter(|call| *call != "sleep 300").collect();
+    let done = "aws autoscaling complete-lifecycle-action --auto-scaling-group-name ci-default \
+                --lifecycle-hook-name drain --instance-id i-1 --lifecycle-action-result CONTINUE";
+    assert_eq!(calls, ["sleep 5", "sleep 5", "systemctl stop sluice.service", done]);
+}

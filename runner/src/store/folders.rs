@@ -3,7 +3,7 @@
 //! ```text
 //! STATE/record.db          the record
 //! STATE/runs/RUN/          one run: lock, source/, logs/, artifacts/, builds/
-//! STATE/mirrors/ caches/ images/
+//! STATE/mirrors/ caches/ images/ migrations/
 //! STATE/left-in-engine/    runs whose containers could not be removed
 //! ```
 
@@ -50,6 +50,12 @@ impl StateFolders {
     #[must_use]
     pub fn mirrors(&self) -> PathBuf {
         self.root.join("mirrors")
+    }
+
+    /// Structures of pipelines as they were before a migration.
+    #[must_use]
+    pub fn migrations(&self) -> PathBuf {
+        self.root.join("migrations")
     }
 
     /// Cached paths of builds.
