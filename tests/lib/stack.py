@@ -1,9 +1,7 @@
-"""CloudFormation and its kin on an emulator, for the contract tests: prints one JSON value.
+"""AWS services of an emulator, for contract tests that have no SDK for them: prints one JSON value.
 
-    stack.py ENDPOINT REGION ACCOUNT deploy NAME TEMPLATE [KEY=VALUE…]   status, resources and outputs of the new stack
-    stack.py ENDPOINT REGION ACCOUNT network                             a VPC and a subnet that are there
-    stack.py ENDPOINT REGION ACCOUNT hooks GROUP                         the lifecycle hooks of an Auto Scaling group
-    stack.py ENDPOINT REGION ACCOUNT rule NAME EVENT…                    whether the rule's pattern takes each event
+    stack.py ENDPOINT REGION ACCOUNT deploy NAME TEMPLATE [KEY=VALUE…]   status, resources and outputs of a new stack
+    stack.py ENDPOINT REGION ACCOUNT call SERVICE OPERATION JSON         the answer of one call
 """
 
 import json
@@ -45,22 +43,10 @@ def deploy(name, template, *parameters):
     }
 
 
-def network():
-    ec2 = client("ec2")
-    return {
-        "vpc": ec2.describe_vpcs()["Vpcs"][0]["VpcId"],
-        "subnet": ec2.describe_subnets()["Subnets"][0]["SubnetId"],
-    }
+def call(service, operation, arguments):
+    answer = getattr(client(service), operation)(**json.loads(arguments))
+    answer.pop("ResponseMetadata", None)
+    return answer
 
 
-def hooks(group):
-    return client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=group)["LifecycleHooks"]
-
-
-def rule(name, *given):
-    events = client("events")
-    pattern = events.describe_rule(Name=name)["EventPattern"]
-    return [events.test_event_pattern(EventPattern=pattern, Event=event)["Result"] for event in given]
-
-
-print(json.dumps({"deploy": deploy, "network": network, "hooks": hooks, "rule": rule}[what](*words), default=str))
+print(json.dumps({"deploy": deploy, "call": call}[what](*words), default=str))

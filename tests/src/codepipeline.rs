@@ -268,7 +268,10 @@ impl CodePipeline {
     }
 
     /// A call of the test's own, which is in the ledger under the caller `test`.
-    fn call(&self, operation: &str, input: Value) -> Value {
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn call(&self, operation: &str, input: Value) -> Value {
         let answered = self.service.apply(|state, now| {
             let call = Direct {
                 at: now,

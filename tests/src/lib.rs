@@ -11,6 +11,7 @@ pub mod port;
 pub mod registry;
 pub mod signature;
 pub mod ssh_server;
+pub mod stack;
 pub mod transcript;
 pub mod worker;
 pub mod workshop;

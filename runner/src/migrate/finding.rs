@@ -26,7 +26,6 @@ pub struct Finding {
 
 /// The names that may be accepted.
 pub const ACCEPTABLE: &[&str] = &[
-    "batch",
     "certificate",
     "codebuild-image",
     "file-systems",

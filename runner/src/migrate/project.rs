@@ -120,7 +120,8 @@ impl Project {
         let options = Options {
             timeout_in_minutes: self.timeout_in_minutes,
             compute_type: environment.compute_type.clone(),
-            privileged_mode: environment.privileged_mode.unwrap_or_default(),
+            // Somebody has accepted to do without: a worker refuses a job that insists.
+            privileged_mode: false,
             service_role: self.service_role.clone().filter(|role| !role.is_empty()),
             environment_variables: variables.collect(),
             was: None,
@@ -129,6 +130,12 @@ impl Project {
         let mut findings = self.of_the_machine();
         findings.extend(self.of_the_image(image.is_some()));
         findings.extend(self.of_the_surroundings());
+        if let Some(arn) = self.source.buildspec.as_ref().filter(|buildspec| buildspec.starts_with("arn:")) {
+            findings.push(
+                Finding::refused("buildspec", format!("the buildspec is {arn}, and Sluice reads it from the source"))
+                    .hint("put it into the repository and name it by its path"),
+            );
+        }
         Carried {
             buildspec: self.source.buildspec.clone().filter(|buildspec| !buildspec.trim().is_empty()),
             image: image.map(str::to_owned).or(own).filter(|image| !image.is_empty()),

@@ -11,8 +11,8 @@ use super::words::SHARED;
 use super::{ActionChange, Change};
 use crate::fault::Fault;
 use crate::queue::codepipeline::action_type::{
-    BATCH_ENABLED, BUILDSPEC, COMMIT_ID, IMAGE, MOST_CHARACTERS, OPTIONS, OWNER, POOL, PRIMARY_SOURCE, PROJECT_NAME,
-    PROVIDER, VERSION,
+    BATCH_ENABLED, BUILDSPEC, COMBINE_ARTIFACTS, COMMIT_ID, IMAGE, MOST_CHARACTERS, OPTIONS, OWNER, POOL,
+    PRIMARY_SOURCE, PROJECT_NAME, PROVIDER, VERSION,
 };
 use crate::queue::codepipeline::options::{EnvironmentVariable, Was};
 
@@ -193,8 +193,10 @@ fn no_project(name: &str) -> Finding {
 /// What stands in the way in the action itself and in what comes before it.
 fn of_the_action(described: &Described, action: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
-    if text(&action["configuration"], BATCH_ENABLED).eq_ignore_ascii_case("true") {
-        found.push(Finding::ask("batch", "the build is a batch, and Sluice runs its phases as one build"));
+    for word in [BATCH_ENABLED, COMBINE_ARTIFACTS] {
+        if text(&action["configuration"], word).eq_ignore_ascii_case("true") {
+            found.push(Finding::refused("batch", format!("{word} is true, and Sluice runs no batches")));
+        }
     }
     let inputs = artifacts(action, "inputArtifacts");
     for (place, source) in actions(&described.pipeline) {

@@ -83,6 +83,12 @@ impl ActionSpec {
         Self::new(name, "Invoke", "AWS", "StandIn")
     }
 
+    /// A build of CodeBuild, which is there to be declared: it runs as a stand-in.
+    #[must_use]
+    pub fn codebuild(name: &str, project: &str) -> Self {
+        Self::new(name, "Build", "AWS", "CodeBuild").config("ProjectName", project)
+    }
+
     fn new(name: &str, category: &str, owner: &str, provider: &str) -> Self {
         Self(json!({
             "name": name,

@@ -6,6 +6,8 @@ mod codepipeline;
 mod deploy;
 mod engine;
 mod image;
+mod migrate;
 mod secret;
+mod setup;
 mod source;
 mod store;

@@ -233,6 +233,8 @@ pub(super) fn built_in() -> Vec<ActionType> {
     vec![
         one("Source", "S3", (0, 0), (1, 1)),
         one("Source", "CodeCommit", (0, 0), (1, 1)),
+        one("Build", "CodeBuild", (1, 5), (0, 5)),
+        one("Test", "CodeBuild", (1, 5), (0, 5)),
         one("Invoke", "StandIn", (0, 5), (0, 5)),
     ]
 }
