@@ -4,5 +4,6 @@
 
 mod crash;
 mod jobs;
+mod migrated;
 mod stand;
 mod stop;
