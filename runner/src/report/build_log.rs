@@ -11,10 +11,6 @@ pub fn lines(event: &Event, state: &RunState) -> Vec<String> {
     let build = action.and_then(|action| action.build.as_ref());
     let said = match (&event.what, build) {
         (What::BuildStarted { .. }, _) => vec![Line::WaitingForAgent, Line::WaitingForSource],
-        // The lines of the process before are gone with its log.
-        (What::BuildAdopted { .. }, Some(build)) => {
-            [Line::WaitingForAgent, Line::WaitingForSource].into_iter().chain(opened(build)).collect()
-        }
         (What::PhaseStarted { phase, .. }, _) if phase == SOURCE => vec![Line::PhaseIs(SOURCE)],
         (What::PhaseFinished { phase, outcome, .. }, Some(build)) if phase == SOURCE && outcome.succeeded() => {
             opened(build).into_iter().chain(of_event(&event.what)).collect()

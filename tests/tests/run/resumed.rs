@@ -5,6 +5,7 @@ use std::time::Duration;
 use runner::engine::memory::Outcome as Does;
 use runner::event::{Outcome, Slot};
 use runner::gate::Decision;
+use runner::state::RunState;
 
 use super::world::World;
 
@@ -19,9 +20,14 @@ async fn a_build_whose_runner_died_is_followed_to_its_end_and_nothing_runs_twice
     let died = tokio::time::timeout(Duration::from_secs(90), run.carry_out()).await;
     assert!(died.is_err());
     drop(run);
+    let history = RunState::of(&world.record().events("one", 0).expect("its events"));
+    let log = world.folders().run("one").log(&history.actions[0].name);
+    let before = std::fs::read_to_string(log).expect("a log");
+    assert!(before.contains("State: SUCCEEDED") && before.contains("one\n"), "{before}");
     let went = world.run().await;
     assert_eq!(went.outcome, Outcome::Succeeded, "{}", went.transcript());
     assert_eq!(world.engine.started().len(), 1, "the build was started twice");
+    assert!(went.log.starts_with(&before), "the log is not what it was:\n{before}\n---\n{}", went.log);
     assert_eq!(went.log.matches("one\n").count(), 1, "{}", went.log);
     assert_eq!(went.log.matches("two\n").count(), 1, "{}", went.log);
 }
