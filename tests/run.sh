@@ -45,7 +45,7 @@ run_tests() {
     if command -v cargo-nextest >/dev/null; then
         cargo nextest run --workspace --no-fail-fast "$@"
     else
-        cargo test --workspace --lib --bins --tests --no-fail-fast -- "$@"
+        cargo test --workspace --lib --bins --tests --examples --no-fail-fast -- "$@"
     fi
 }
 

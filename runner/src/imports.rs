@@ -130,6 +130,30 @@ const TABLE: &[Row] = &[
             &["crate::engine", "crate::image", "crate::source", "crate::store"],
         ],
     },
+    // Logs are sent from files; what wrote them, and why, is not known.
+    Row {
+        module: "logs",
+        never: &[
+            ENDS,
+            EVENTS,
+            RUN,
+            TERMINAL,
+            TEXTS,
+            &[
+                "bollard",
+                "git2",
+                "crate::engine",
+                "crate::source",
+                "crate::store",
+                "crate::artifact",
+                "crate::image",
+                "crate::deploy",
+                "crate::gate",
+                "crate::secret",
+                "crate::mask",
+            ],
+        ],
+    },
     // The store keeps events and knows of them only what it sorts by.
     Row {
         module: "store",

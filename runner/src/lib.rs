@@ -23,6 +23,7 @@ pub mod identity;
 pub mod image;
 #[cfg(test)]
 mod imports;
+pub mod logs;
 pub mod mask;
 pub mod migrate;
 pub mod progress;

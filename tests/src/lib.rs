@@ -7,6 +7,7 @@ pub mod door;
 pub mod ecs;
 pub mod git_server;
 pub mod images;
+pub mod line;
 pub mod port;
 pub mod registry;
 pub mod signature;

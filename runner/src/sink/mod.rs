@@ -4,6 +4,7 @@ mod ask;
 mod json_lines;
 mod log_files;
 mod plain;
+mod shipments;
 mod terminal;
 
 use crate::event::Event;
@@ -14,6 +15,7 @@ pub use ask::{Answer, Ask, Take};
 pub use json_lines::JsonLines;
 pub use log_files::LogFiles;
 pub use plain::Plain;
+pub use shipments::Shipments;
 pub use terminal::Terminal;
 
 /// One output.

@@ -4,6 +4,7 @@
 //! STATE/record.db          the record
 //! STATE/runs/RUN/          one run: lock, source/, logs/, artifacts/, builds/
 //! STATE/mirrors/ caches/ images/ migrations/
+//! STATE/shipments/         logs on their way to AWS
 //! STATE/left-in-engine/    runs whose containers could not be removed
 //! ```
 
@@ -68,6 +69,12 @@ impl StateFolders {
     #[must_use]
     pub fn images(&self) -> PathBuf {
         self.root.join("images")
+    }
+
+    /// Logs on their way to AWS.
+    #[must_use]
+    pub fn shipments(&self) -> PathBuf {
+        self.root.join("shipments")
     }
 
     /// The folder of a run.

@@ -7,6 +7,7 @@ mod deploy;
 mod engine;
 mod image;
 mod migrate;
+mod logs;
 mod secret;
 mod setup;
 mod source;

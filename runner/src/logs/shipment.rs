@@ -1,0 +1,179 @@
+//! What is sent where: CodeBuild's names for groups, streams and archives (API reference, `LogsConfig`).
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{ArchivePlace, Links, StreamName};
+use crate::fault::Fault;
+
+/// The log of one build on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Shipment {
+    /// The run.
+    pub run: String,
+    /// The action, whose log it is.
+    pub action: String,
+    /// The log file.
+    pub file: PathBuf,
+    /// The stream that it is sent to while it grows.
+    pub stream: Option<StreamName>,
+    /// The object that it becomes when it is whole.
+    pub archive: Option<ArchivePlace>,
+    /// When it was opened.
+    pub opened: Timestamp,
+}
+
+impl Shipment {
+    /// Where people look at it, in the console of that Region.
+    #[must_use]
+    pub fn links(&self, region: &str) -> Links {
+        Links::of(region, self.stream.as_ref(), self.archive.as_ref())
+    }
+}
+
+/// Where logs go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogTargets {
+    /// To CloudWatch Logs.
+    pub stream: Option<StreamTarget>,
+    /// To S3.
+    pub archive: Option<ArchiveTarget>,
+}
+
+/// Where logs go in CloudWatch Logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamTarget {
+    /// The group, `/aws/codebuild/PROJECT` when `None`.
+    pub group: Option<String>,
+    /// What stands before the UUID in the stream's name, with a slash between them.
+    pub prefix: Option<String>,
+}
+
+/// Where logs go in S3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveTarget {
+    /// The bucket.
+    pub bucket: String,
+    /// What stands before `UUID.gz` in the key, with a slash between them.
+    pub prefix: Option<String>,
+}
+
+impl ArchiveTarget {
+    /// A place as CodeBuild's `s3Logs.location` writes it: `bucket`, `bucket/prefix`, or the ARN of either.
+    ///
+    /// # Errors
+    /// A `Configuration` fault when it names no bucket.
+    pub fn parse(location: &str) -> Result<Self, Fault> {
+        // `arn:PARTITION:s3:::BUCKET/PREFIX`
+        let path =
+            if location.starts_with("arn:") { location.rsplit(':').next().unwrap_or_default() } else { location };
+        let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+        let is_bucket = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        if bucket.is_empty() || !bucket.chars().all(is_bucket) {
+            return Err(Fault::configuration(format!("`{location}` is no place for logs in S3"))
+                .hint("write `bucket/prefix`, or the bucket's ARN with a prefix"));
+        }
+        let prefix = prefix.trim_matches('/');
+        Ok(Self { bucket: bucket.to_owned(), prefix: Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty()) })
+    }
+}
+
+impl LogTargets {
+    /// Whether the names can be those of a group and of streams (API reference, `CreateLogGroup`, `CreateLogStream`).
+    ///
+    /// # Errors
+    /// A `Configuration` fault that names the one that cannot.
+    pub fn check(&self) -> Result<(), Fault> {
+        let Some(StreamTarget { group, prefix }) = &self.stream else { return Ok(()) };
+        if let Some(group) = group
+            && (group.is_empty() || group.len() > 512 || !group.chars().all(is_of_a_group) || group.starts_with("aws/"))
+        {
+            return Err(Fault::configuration(format!("`{group}` cannot be the name of a log group")).hint(
+                "a name has at most 512 letters, digits and `.-_/#`, and does not start with `aws/` (`/aws/` is fine)",
+            ));
+        }
+        // A slash and a UUID come behind it.
+        if let Some(prefix) = prefix
+            && (prefix.is_empty() || prefix.chars().count() > 512 - 37 || prefix.contains([':', '*']))
+        {
+            return Err(Fault::configuration(format!("`{prefix}` cannot begin the name of a log stream"))
+                .hint("it has at most 475 characters, and no `:` or `*`"));
+        }
+        Ok(())
+    }
+
+    /// The shipment of a build's log. `build` is `PROJECT:UUID`; a stream's name has no colon, so it is the UUID alone.
+    #[must_use]
+    pub fn shipment(&self, run: &str, action: &str, build: &str, file: PathBuf, opened: Timestamp) -> Shipment {
+        let (project, uuid) = build.rsplit_once(':').unwrap_or(("", build));
+        let behind = |prefix: &Option<String>, name: String| match prefix {
+            Some(prefix) => format!("{prefix}/{name}"),
+            None => name,
+        };
+        let stream = self.stream.as_ref().map(|target| StreamName {
+            group: target.group.clone().unwrap_or_else(|| group_of(project)),
+            stream: behind(&target.prefix, uuid.to_owned()),
+        });
+        let archive = self.archive.as_ref().map(|target| ArchivePlace {
+            bucket: target.bucket.clone(),
+            key: behind(&target.prefix, format!("{uuid}.gz")),
+        });
+        Shipment { run: run.to_owned(), action: action.to_owned(), file, stream, archive, opened }
+    }
+}
+
+/// The group of a project. A project here may have a name that CodeBuild would not take; a group may not.
+fn group_of(project: &str) -> String {
+    let plain: String = project.chars().map(|c| if is_of_a_group(c) { c } else { '-' }).take(480).collect();
+    format!("/aws/codebuild/{plain}")
+}
+
+fn is_of_a_group(character: char) -> bool {
+    character.is_ascii_alphanumeric() || ".-_/#".contains(character)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUILD: &str = "billing api:0b1c2d3e-0000-4000-8000-000000000000";
+    const UUID: &str = "0b1c2d3e-0000-4000-8000-000000000000";
+
+    fn shipment(targets: &LogTargets) -> (Option<String>, Option<String>) {
+        let shipment = targets.shipment("run", "test", BUILD, PathBuf::from("/l"), Timestamp::UNIX_EPOCH);
+        let stream = shipment.stream.map(|stream| format!("{} {}", stream.group, stream.stream));
+        (stream, shipment.archive.map(|place| format!("{} {}", place.bucket, place.key)))
+    }
+
+    #[test]
+    fn names_are_codebuilds_unless_others_are_set() {
+        let archive = |location| Some(ArchiveTarget::parse(location).unwrap());
+        let own = LogTargets { stream: Some(StreamTarget::default()), archive: archive("logs") };
+        let expected = (Some(format!("/aws/codebuild/billing-api {UUID}")), Some(format!("logs {UUID}.gz")));
+        assert_eq!(shipment(&own), expected);
+        let custom = StreamTarget { group: Some("builds".into()), prefix: Some("log-stream".into()) };
+        let custom = LogTargets { stream: Some(custom), archive: archive("arn:aws:s3:::logs/ci/billing/") };
+        let expected = (Some(format!("builds log-stream/{UUID}")), Some(format!("logs ci/billing/{UUID}.gz")));
+        assert_eq!(shipment(&custom), expected);
+        assert_eq!(shipment(&LogTargets::default()), (None, None));
+    }
+
+    #[test]
+    fn names_that_the_services_refuse_are_refused_before_any_build() {
+        let group = |group: &str| StreamTarget { group: Some(group.into()), prefix: None };
+        let prefix = |prefix: &str| StreamTarget { group: None, prefix: Some(prefix.into()) };
+        let check = |stream| LogTargets { stream: Some(stream), archive: None }.check();
+        for good in [group("/aws/codebuild/x"), group("a.b-c_d/e#f"), prefix("team/one")] {
+            check(good).unwrap();
+        }
+        for bad in [group(""), group("aws/x"), group("a b"), group(&"x".repeat(513)), prefix("a:b"), prefix("")] {
+            assert!(check(bad.clone()).unwrap_err().hint.is_some(), "{bad:?}");
+        }
+        for bad in ["", "/prefix", "s3://bucket", "arn:aws:s3:::"] {
+            assert!(ArchiveTarget::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
