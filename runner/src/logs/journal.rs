@@ -79,6 +79,8 @@ impl Journal {
         if folder.join(SHIPMENT).exists() {
             return Ok(());
         }
+        // What a removal left that did not come to its end says nothing about this one.
+        fs::remove_dir_all(&folder).or_else(none_there).map_err(io(&folder))?;
         make_folder(&folder)?;
         write(&folder.join(SHIPMENT), shipment, false)
     }
@@ -230,6 +232,11 @@ mod tests {
         journal().remove(&key).unwrap();
         journal().remove(&key).unwrap();
         assert_eq!((journal().list(), journal().is_over(&key)), (Vec::new(), false));
+        // A removal that did not come to its end leaves nothing to the next shipment of that name.
+        fs::create_dir(folder.path().join("shipments/one.test")).unwrap();
+        fs::write(folder.path().join("shipments/one.test/over"), "").unwrap();
+        journal().open(&shipment()).unwrap();
+        assert_eq!((journal().is_over(&key), journal().sent(&key).unwrap()), (false, Sent::default()));
     }
 
     #[test]

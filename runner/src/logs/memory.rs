@@ -35,6 +35,7 @@ struct Kept {
     troubles: VecDeque<Trouble>,
     lasting: Option<Trouble>,
     batches: Vec<usize>,
+    unanswered: usize,
 }
 
 impl MemoryLogs {
@@ -68,6 +69,12 @@ impl MemoryLogs {
         self.lock().batches.clone()
     }
 
+    /// How many calls were left without an answer.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.lock().unanswered
+    }
+
     /// Somebody deletes a stream.
     pub fn delete(&self, stream: &StreamName) {
         self.lock().streams.remove(stream);
@@ -99,7 +106,10 @@ impl MemoryLogs {
                 call(&mut self.lock())?;
                 Err(Fault::system("no answer in time"))
             }
-            Some(Trouble::Silent) => std::future::pending().await,
+            Some(Trouble::Silent) => {
+                self.lock().unanswered += 1;
+                std::future::pending().await
+            }
         }
     }
 

@@ -22,7 +22,7 @@ const OTHERS: Duration = Duration::from_secs(5);
 pub struct ShippingConfig {
     /// The journal's folder, `STATE/shipments`.
     pub folder: PathBuf,
-    /// Calls and batches in memory at one time, for all shipments together. A batch takes some three MiB.
+    /// Calls and batches in memory at one time, for all shipments together. A batch takes some four MiB.
     pub calls: usize,
     /// How often a growing log is looked at, which is also the longest that a whole line waits.
     pub look: Duration,

@@ -76,6 +76,21 @@ async fn a_service_that_does_not_answer_holds_up_nobody_but_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_shipments_together_make_so_many_calls_at_one_time_and_no_more() {
+    let (desk, world) = (Desk::new(), MemoryLogs::new());
+    let sending = usual(&desk, &world);
+    world.lasting(Some(Trouble::Silent));
+    desk.write("one\n");
+    for number in 0..20 {
+        let shipment = Shipment { action: format!("test-{number}"), ..desk.shipment() };
+        sending.shipping.open(&shipment).unwrap();
+    }
+    until(|| world.unanswered() > 0).await;
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(world.unanswered(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_log_that_is_written_again_as_it_was_goes_on_where_it_stopped() {
     let (desk, world) = (Desk::new(), MemoryLogs::new());
     let first = usual(&desk, &world);
