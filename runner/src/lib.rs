@@ -40,5 +40,6 @@ pub mod source;
 mod spec;
 pub mod state;
 pub mod store;
+pub mod trust;
 pub mod wire;
 pub mod worker;

@@ -66,14 +66,21 @@ pub(crate) fn read(
     project: Option<&str>,
     purpose: Purpose,
 ) -> Result<Checked, Fault> {
+    Ok(read_text(&path.display().to_string(), text(path)?, folder, variables, project, purpose))
+}
+
+/// The text of a spec file.
+///
+/// # Errors
+/// A `Configuration` fault for one that cannot be read, is too large, or is no text.
+pub(crate) fn text(path: &Path) -> Result<String, Fault> {
     let size = std::fs::metadata(path).map_err(io_usage(path))?.len();
     if size > LARGEST {
         return Err(Fault::configuration(format!("{}: {size} bytes are too many for a spec", path.display())));
     }
     let bytes = std::fs::read(path).map_err(io_usage(path))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| Fault::configuration(format!("{}: not a text in UTF-8: {error}", path.display())))?;
-    Ok(read_text(&path.display().to_string(), text, folder, variables, project, purpose))
+    String::from_utf8(bytes)
+        .map_err(|error| Fault::configuration(format!("{}: not a text in UTF-8: {error}", path.display())))
 }
 
 /// Reads a spec's text, which goes by the name of `file`, and what it names.

@@ -3,13 +3,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use pipeline_spec::quantity;
+
 use super::{Context, Exit, out};
 use crate::clock;
 use crate::control;
 use crate::fault::Fault;
+use crate::logs::{ArchiveTarget, LogTargets, Retention, StreamTarget};
 use crate::queue::codepipeline::CodePipelineConfig;
 use crate::queue::codepipeline::action_type::{Category, is_pool};
 use crate::report::text::duration;
+use crate::trust::{Names, Trust};
 use crate::wire::{self, JobShopConfig, WorkerOrder};
 use crate::worker::{Mode, Rhythm, Sight};
 
@@ -55,6 +59,36 @@ pub(super) struct Args {
     /// Give the jobs of lost workers back as failed by the system, and do not do them again
     #[arg(long)]
     no_take_over: bool,
+    /// Send logs to this group of CloudWatch Logs [default: CodeBuild's, /aws/codebuild/PROJECT]
+    #[arg(long, value_name = "GROUP", conflicts_with = "no_cloudwatch")]
+    log_group: Option<String>,
+    /// What stands before the build's UUID in the name of a log stream
+    #[arg(long, value_name = "PREFIX", conflicts_with = "no_cloudwatch")]
+    log_stream_prefix: Option<String>,
+    /// Days that logs are kept in groups that the worker makes
+    #[arg(long, value_name = "DAYS")]
+    log_retention: Option<i32>,
+    /// Send no logs to CloudWatch Logs
+    #[arg(long)]
+    no_cloudwatch: bool,
+    /// Put whole logs into S3 too: BUCKET, BUCKET/PREFIX or their ARN
+    #[arg(long, value_name = "PLACE")]
+    log_archive: Option<String>,
+    /// Images that builds and services may use, `*` for any text; may be repeated [default: all]
+    #[arg(long, value_name = "PATTERN")]
+    allow_image: Vec<String>,
+    /// Registries that images may be pushed to, `ecr` for the account's own [default: all]
+    #[arg(long, value_name = "PATTERN")]
+    allow_registry: Vec<String>,
+    /// Repositories that may be cloned [default: all]
+    #[arg(long, value_name = "PATTERN")]
+    allow_repository: Vec<String>,
+    /// Roles that actions may assume [default: all]
+    #[arg(long, value_name = "PATTERN")]
+    allow_role: Vec<String>,
+    /// Disk space that must be free before a job is taken; caches go first
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = size)]
+    free_disk: u64,
     /// Seconds that a command may take to end when it is stopped
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     grace: u64,
@@ -140,6 +174,19 @@ fn order(context: &Context, args: &Args) -> Result<WorkerOrder, Fault> {
             image: args.image.clone().or_else(|| context.environment.image.clone()),
             grace_seconds: args.grace,
             parallel: processors,
+            trust: Trust {
+                images: Names::new(&args.allow_image)?,
+                registries: Names::new(&args.allow_registry)?,
+                repositories: Names::new(&args.allow_repository)?,
+                roles: Names::new(&args.allow_role)?,
+            },
+            logs: LogTargets {
+                stream: (!args.no_cloudwatch)
+                    .then(|| StreamTarget { group: args.log_group.clone(), prefix: args.log_stream_prefix.clone() }),
+                archive: args.log_archive.as_deref().map(ArchiveTarget::parse).transpose()?,
+            },
+            retention: args.log_retention.map(Retention::days).transpose()?,
+            free_disk: args.free_disk,
         },
     })
 }
@@ -179,6 +226,10 @@ fn shown(sight: &Sight) -> String {
 
 fn pool(text: &str) -> Result<String, String> {
     if is_pool(text) { Ok(text.to_owned()) } else { Err("a pool has 1 to 20 letters, digits, - and _".to_owned()) }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    quantity::size(text).map_err(|bad| format!("{}; {}", bad.message, bad.hint))
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -64,10 +64,10 @@ impl LogFiles {
 /// Tells how much of a log stays.
 type Keep = fn(&mut File) -> std::io::Result<u64>;
 
-/// What comes before a build's first output: the last of it says that the sandbox is there. All of it, when nothing
+/// What comes before a build's first output: the last of it says that the source is there. All of it, when nothing
 /// says so: then there was no output yet.
 fn before_output(file: &mut File) -> std::io::Result<u64> {
-    let said = format!(" {}\n", Line::PhaseComplete("PROVISIONING", "SUCCEEDED"));
+    let said = format!(" {}\n", Line::PhaseComplete("DOWNLOAD_SOURCE", "SUCCEEDED"));
     let (mut length, mut line, mut found) = (0, Vec::new(), false);
     file.seek(SeekFrom::Start(0))?;
     let mut lines = BufReader::new(file);

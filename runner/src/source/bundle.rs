@@ -8,6 +8,7 @@ use super::unpack::{self, Format};
 use super::{Revision, git};
 use crate::bucket::{Buckets, Object};
 use crate::fault::{Fault, io};
+use crate::trust::Names;
 
 /// What a source action leaves with `OutputArtifactFormat=CODEBUILD_CLONE_REF` in the place of a zip.
 #[derive(Deserialize)]
@@ -21,8 +22,15 @@ struct CloneReference {
 /// A reference is a few hundred bytes; anything longer is none.
 const LONGEST_REFERENCE: u64 = 64 * 1024;
 
+/// How a reference is followed.
+pub(super) struct Cloning<'a> {
+    pub(super) git: &'a git::Git,
+    /// The repositories that may be cloned.
+    pub(super) allowed: &'a Names,
+}
+
 pub(super) async fn fetch(
-    git: &git::Git,
+    cloning: Cloning<'_>,
     buckets: &dyn Buckets,
     object: &Object,
     revision: Option<&str>,
@@ -36,8 +44,9 @@ pub(super) async fn fetch(
     buckets.get(object, &file, around.progress, around.cancel).await?;
     let Some(format) = Format::of(&file, &object.key)? else {
         let reference = clone_reference(&file, object)?;
+        cloning.allowed.check("repository", &reference.clone_url)?;
         let wish = git::Wish { reference: Some(&reference.commit_id), depth: None, submodules: true };
-        let fetched = git.fetch(&reference.clone_url, &wish, into, around).await?;
+        let fetched = cloning.git.fetch(&reference.clone_url, &wish, into, around).await?;
         return Ok(Revision { branch: fetched.branch.or(reference.branch_name), ..fetched });
     };
     around.progress.doing(format!("unpacking {object}"));

@@ -11,25 +11,31 @@ use pipeline_spec::plan::{
     Action, Deploy, DeployTarget, EcsService, OnFailure, Plan, Stage, Template, Work as PlannedWork,
 };
 
-use super::{Started, ports, revisions};
+use super::{Kinds, Started, ports, revisions, shelves};
 use crate::aws::Aws;
 use crate::bucket::{Access, Buckets, S3};
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::deploy::handoff;
+use crate::disk::make_room;
 use crate::fault::{Fault, io};
 use crate::gate;
 use crate::identity;
+use crate::logs::{
+    CloudWatchConfig, CloudWatchLogs, LogTargets, Retention, S3Archive, S3ArchiveConfig, Shipping, ShippingConfig,
+};
 use crate::progress::Progress;
 use crate::queue::{Deployment, JobOrder, Spec, Work};
 use crate::recorder::Recorder;
+use crate::report::text::bytes;
 use crate::run::{Input, Options, Ports, Prefetched, Run, Seat};
 use crate::settings::Environment;
-use crate::sink::{LogFiles, Sink};
+use crate::sink::{LogFiles, Shipments, Sink};
 use crate::source::Sources;
 use crate::spec;
 use crate::state::RunState;
 use crate::store::{Record, RunRow, StateFolders};
+use crate::trust::Trust;
 use crate::worker::{Prepared, Workshop};
 
 /// A deployment of a job takes an hour at the most unless it says otherwise, as CodePipeline's ECS action.
@@ -44,7 +50,18 @@ pub struct JobShopConfig {
     pub grace_seconds: u64,
     /// Builds of one run at the same time.
     pub parallel: usize,
+    /// What jobs may name.
+    pub trust: Trust,
+    /// Where logs go.
+    pub logs: LogTargets,
+    /// How long logs are kept in groups that are made here.
+    pub retention: Option<Retention>,
+    /// Bytes that must be free on the disk of the state directory before a job is taken.
+    pub free_disk: u64,
 }
+
+/// How long the end of a job waits for its logs to be where people look for them.
+const LOGS: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Puts the runs of jobs together.
 pub struct JobShop {
@@ -55,6 +72,7 @@ pub struct JobShop {
     aws: Aws,
     account: Option<String>,
     region: Option<String>,
+    shipping: Shipping,
 }
 
 impl JobShop {
@@ -70,12 +88,38 @@ impl JobShop {
     ) -> Result<Self, Fault> {
         let shared = ports(&environment, &folders, None)?;
         let region = environment.region.clone();
-        Ok(Self { environment, folders, config, shared, aws: Aws::default(), account, region })
+        config.logs.check()?;
+        let aws = Aws::default();
+        let cloudwatch = CloudWatchConfig { retention: config.retention, ..CloudWatchConfig::default() };
+        let shipping = Shipping::new(
+            ShippingConfig::at(folders.shipments()),
+            Arc::new(CloudWatchLogs::new(aws.clone(), cloudwatch)),
+            Arc::new(S3Archive::new(aws.clone(), S3ArchiveConfig::default())),
+        );
+        Ok(Self { environment, folders, config, shared, aws, account, region, shipping })
+    }
+
+    /// Sends logs, those of earlier processes first told to be whole where they are.
+    pub async fn ship(&self) {
+        if let Err(fault) = self.reconcile() {
+            tracing::warn!(%fault, "what is left of earlier logs cannot be told");
+        }
+        self.shipping.carry_on().await;
+    }
+
+    fn reconcile(&self) -> Result<(), Fault> {
+        let record = Record::open(self.folders.root())?;
+        for unsent in self.shipping.pending() {
+            let run = &unsent.shipment.run;
+            Shipments::reconcile(&self.shipping, run, &RunState::of(&record.events(run, 0)?))?;
+        }
+        Ok(())
     }
 
     /// The edges of one job's run: shared but for its sources, which its own credentials open.
     fn ports(&self, access: Option<Arc<dyn Access>>) -> Result<Ports, Fault> {
         let sources = revisions(&self.environment, &self.folders)?.with_buckets(self.buckets(access));
+        let sources = sources.of_repositories(self.config.trust.repositories.clone());
         Ok(Ports { sources: Arc::new(sources), ..self.shared.clone() })
     }
 
@@ -97,6 +141,8 @@ impl JobShop {
         };
         plan.source = order.source.clone();
         gate::check(&plan, clock::now())?;
+        let image = self.options(order).image;
+        self.config.trust.check(&plan, image.as_deref())?;
         let started = Started { options: self.options(order), secrets: None };
         let row = RunRow {
             id: id.to_owned(),
@@ -159,7 +205,8 @@ impl Workshop for JobShop {
         let plan: Plan = serde_json::from_str(&row.plan).map_err(unreadable)?;
         let started: Started = serde_json::from_str(&row.options).map_err(unreadable)?;
         let state = RunState::of(&record.events(id, 0)?);
-        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone()))];
+        let shipments = Shipments::new(self.shipping.clone(), self.config.logs.clone(), id, own.clone());
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone())), Box::new(shipments)];
         let recorder = Recorder::new(id, record, state, sinks, cancel.clone())?;
         let owner = identity::owner();
         let (id, cancel) = (id.to_owned(), cancel.clone());
@@ -171,8 +218,40 @@ impl Workshop for JobShop {
         Arc::new(S3::new(access.unwrap_or_else(|| Arc::new(OwnAccess(self.aws.clone())))))
     }
 
+    async fn settle(&self, run: &str) {
+        if !self.shipping.flush(run, LOGS).await {
+            tracing::info!(run, "the logs of a job are sent after its result");
+        }
+    }
+
+    fn links(&self, state: &RunState) -> Vec<String> {
+        let Some(region) = &self.region else { return Vec::new() };
+        let builds = state.actions.iter().filter_map(|action| Some((action, action.build.as_ref()?)));
+        let shipments = builds.map(|(action, build)| {
+            let (folders, now) = (self.folders.run(&state.run), clock::now());
+            self.config.logs.shipment(&state.run, &action.name, &build.id, folders.log(&action.name), now)
+        });
+        let links = shipments.map(|shipment| shipment.links(region));
+        links.flat_map(|links| [links.stream, links.archive]).flatten().collect()
+    }
+
     async fn objection(&self) -> Option<String> {
-        None
+        let (folder, wanted) = (self.folders.root(), self.config.free_disk);
+        if fs4::available_space(folder).is_ok_and(|free| free >= wanted) {
+            return None;
+        }
+        let kinds = Kinds { caches: true, mirrors: true, images: true };
+        let room =
+            async { make_room(&shelves(&self.environment, &self.folders, kinds)?, folder, wanted, clock::now()).await };
+        match room.await {
+            Ok(cleaned) => tracing::info!(freed = bytes(cleaned.bytes()), "caches went, because the disk is short"),
+            Err(fault) => tracing::warn!(%fault, "no room could be made on the disk"),
+        }
+        let free = fs4::available_space(folder).unwrap_or(0);
+        (free < wanted).then(|| {
+            let (free, wanted) = (bytes(free), bytes(wanted));
+            format!("{free} are free on the disk of {}, and a job needs {wanted}", folder.display())
+        })
     }
 }
 
@@ -194,7 +273,9 @@ fn plan_of_spec(wish: &Spec, project: &str, folder: &Path) -> Result<Plan, Fault
         (None, path) => {
             let named = path.as_ref().map(|path| spec::inside(folder, path)).transpose()?;
             let path = spec::find(named.as_deref(), folder)?;
-            spec::read(&path, folder, variables, Some(project), purpose)?
+            // By its name in the source: where that lies on this machine is nobody's concern.
+            let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+            spec::read_text(&name, spec::text(&path)?, folder, variables, Some(project), purpose)
         }
     };
     let Some(mut plan) = checked.plan.as_ref().cloned() else {

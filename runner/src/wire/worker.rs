@@ -51,7 +51,9 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     let shop = JobShop::new(environment.clone(), folders.clone(), order.jobs, Some(me.account.clone()))?;
     let stop = Cancel::new();
     let config = WorkerConfig { owner, seats: order.seats, rhythm: order.rhythm, takes_over: order.takes_over };
-    let worker = Worker::new(config, queue, ledger, Arc::new(shop), stop.clone());
+    let shop = Arc::new(shop);
+    let worker = Worker::new(config, queue, ledger, Arc::clone(&shop) as _, stop.clone());
+    tokio::spawn(async move { shop.ship().await });
     let standing = Arc::clone(&worker.standing);
     super::sweep(environment, folders);
     listen_to_signals(Arc::clone(&standing), stop);

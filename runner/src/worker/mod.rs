@@ -29,6 +29,7 @@ use crate::clock;
 use crate::fault::Fault;
 use crate::queue::{JobOrder, Queue};
 use crate::run::{Run, Seat};
+use crate::state::RunState;
 use crate::store::Ownership;
 use crate::store::ledger::{Holder, Ledger};
 
@@ -72,6 +73,12 @@ pub trait Workshop: Send + Sync {
 
     /// Buckets with the rights of a job, or the worker's own.
     fn buckets(&self, access: Option<Arc<dyn Access>>) -> Arc<dyn Buckets>;
+
+    /// Waits for a while until what was said of a run is where people look for it; what is not goes on by itself.
+    async fn settle(&self, run: &str);
+
+    /// Where people look at what a run said.
+    fn links(&self, state: &RunState) -> Vec<String>;
 
     /// Why no further job should be taken now, such as a full disk; what can be done about it was tried.
     async fn objection(&self) -> Option<String>;

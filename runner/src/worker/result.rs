@@ -6,8 +6,8 @@ use crate::queue::{FailureKind, JobResult, Refusal};
 use crate::report::text::duration;
 use crate::state::RunState;
 
-/// The result of a run.
-pub(super) fn of(outcome: &Outcome, state: &RunState) -> JobResult {
+/// The result of a run; `links` lead to what it said.
+pub(super) fn of(outcome: &Outcome, state: &RunState, links: &[String]) -> JobResult {
     let failure = match outcome {
         Outcome::Succeeded => None,
         Outcome::Failed { message } | Outcome::TimedOut { message } | Outcome::Skipped { message } => {
@@ -20,14 +20,22 @@ pub(super) fn of(outcome: &Outcome, state: &RunState) -> JobResult {
         }),
         Outcome::Faulted { kind, message, hint } => Some(refusal(*kind, message, hint.as_deref())),
     };
-    JobResult { failure, summary: summary(state), external_id: external_id(state), variables: variables(state) }
+    let failure = failure.map(|refusal| with_links(refusal, links));
+    let summary = summary(state, links);
+    JobResult { failure, summary, external_id: external_id(state), variables: variables(state) }
 }
 
 /// The result of work that broke beside its run.
-pub(super) fn of_fault(fault: &Fault, state: Option<&RunState>) -> JobResult {
-    let failure = Some(refusal(fault.kind, &fault.message, fault.hint.as_deref()));
-    let known = state.map(|state| of(&Outcome::Succeeded, state)).unwrap_or_default();
-    JobResult { failure, ..known }
+pub(super) fn of_fault(fault: &Fault, state: Option<&RunState>, links: &[String]) -> JobResult {
+    let refusal = with_links(refusal(fault.kind, &fault.message, fault.hint.as_deref()), links);
+    let known = state.map(|state| of(&Outcome::Succeeded, state, links)).unwrap_or_default();
+    JobResult { failure: Some(refusal), ..known }
+}
+
+/// The links come last: a message that is too long is cut there.
+fn with_links(refusal: Refusal, links: &[String]) -> Refusal {
+    let links: String = links.iter().map(|link| format!("\n{link}")).collect();
+    Refusal { message: format!("{}{links}", refusal.message), ..refusal }
 }
 
 fn refusal(kind: FaultKind, message: &str, hint: Option<&str>) -> Refusal {
@@ -41,8 +49,8 @@ fn refusal(kind: FaultKind, message: &str, hint: Option<&str>) -> Refusal {
     Refusal { kind, message: format!("{message}{hint}") }
 }
 
-/// One line: what was done, how long it took, how its tests went.
-fn summary(state: &RunState) -> String {
+/// One line: what was done, how long it took, how its tests went, where its logs are.
+fn summary(state: &RunState, links: &[String]) -> String {
     let mut parts = Vec::new();
     for build in state.actions.iter().filter_map(|action| action.build.as_ref()) {
         parts.push(format!("build {} ({})", build.number, build.id));
@@ -58,6 +66,7 @@ fn summary(state: &RunState) -> String {
     }
     parts.extend(state.actions.iter().filter_map(|action| action.image.as_ref()).map(|image| image.uri.clone()));
     parts.push(format!("run {}", state.run));
+    parts.extend(links.iter().cloned());
     parts.join("; ")
 }
 

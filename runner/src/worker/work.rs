@@ -25,16 +25,18 @@ pub(super) async fn do_work(
     let prepared = worker.workshop.run(run, order, access.clone(), Arc::clone(seat), cancel).await;
     let Prepared { run, ownership: _ownership } = match prepared {
         Ok(prepared) => prepared,
-        Err(fault) => return result::of_fault(&fault, None),
+        Err(fault) => return result::of_fault(&fault, None, &[]),
     };
     let outcome = run.carry_out().await;
     let state = run.recorder.with(Clone::clone);
+    worker.workshop.settle(&run.id).await;
+    let links = worker.workshop.links(&state);
     if outcome.succeeded()
         && let Err(fault) = deliver(worker, order, &state, access, cancel).await
     {
-        return result::of_fault(&fault, Some(&state));
+        return result::of_fault(&fault, Some(&state), &links);
     }
-    result::of(&outcome, &state)
+    result::of(&outcome, &state, &links)
 }
 
 /// Puts the outputs where the job wants them.

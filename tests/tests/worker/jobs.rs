@@ -1,6 +1,8 @@
 //! Jobs from claim to result.
 
+use sluice_tests::aws::ACCOUNT;
 use sluice_tests::codepipeline::{Given, Status, unzip};
+use sluice_tests::worker::WorkerProcess;
 
 use crate::stand::{Stand, build, buildspec};
 
@@ -88,4 +90,47 @@ async fn each_further_input_has_a_folder_of_its_own() {
     stand.service.wait_for(&execution, Status::Succeeded).await;
     assert!(worker.build_logs().join("").contains("tools 4.2"));
     stand.service.assert_no_crimes();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_in_cloudwatch_logs_and_in_s3_when_the_job_is_over_and_the_summary_leads_there() {
+    let stand = Stand::open().await;
+    stand.service.bucket("logs").await;
+    stand.pipeline(&[("buildspec.yml", &buildspec(&["echo first", "echo last"]))], |action| action);
+    let spec = stand.spec().with(&["--log-archive", "logs/builds", "--log-retention", "30"]);
+    let _worker = WorkerProcess::start(&spec, &stand.state("one"));
+    let execution = stand.service.start_execution("app");
+    stand.service.wait_for(&execution, Status::Succeeded).await;
+    let run = stand.service.run_of(&execution, "build").unwrap();
+    let uuid = run.external_id.unwrap();
+    let config = stand.emulator.config(ACCOUNT).await;
+    let logs = aws_sdk_cloudwatchlogs::Client::new(&config);
+    let page = logs.get_log_events().log_group_name("/aws/codebuild/billing").log_stream_name(&uuid);
+    let page = page.start_from_head(true).send().await.unwrap();
+    let lines: Vec<&str> = page.events().iter().filter_map(|event| event.message()).collect();
+    let at = |line: &str| lines.iter().position(|known| *known == line).unwrap_or_else(|| panic!("{lines:#?}"));
+    assert!(at("first") < at("last"));
+    assert!(lines.iter().any(|line| line.contains("Phase complete: BUILD State: SUCCEEDED")), "{lines:#?}");
+    let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
+    let archived = s3.get_object().bucket("logs").key(format!("builds/{uuid}.gz")).send().await;
+    assert!(archived.is_ok(), "{archived:?}");
+    let summary = run.summary.unwrap();
+    assert!(summary.contains("logsV2:log-groups") && summary.contains(&format!("builds/{uuid}.gz")), "{summary}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_the_worker_does_not_allow_is_refused_before_it_is_pulled() {
+    let stand = Stand::open().await;
+    let image = "registry.invalid/anything:1";
+    stand.pipeline(&[("buildspec.yml", &buildspec(&["true"]))], |action| action.config("Image", image));
+    let spec = stand.spec().with(&["--allow-image", "sluice-test/*"]);
+    let _worker = WorkerProcess::start(&spec, &stand.state("one"));
+    let execution = stand.service.start_execution("app");
+    stand.service.wait_for(&execution, Status::Failed).await;
+    let (kind, message) = stand.service.run_of(&execution, "build").unwrap().error.unwrap();
+    assert_eq!(kind, "PermissionError");
+    assert!(
+        message.contains("may not use the image registry.invalid/anything:1 (it allows sluice-test/*)"),
+        "{message}"
+    );
 }

@@ -12,7 +12,7 @@ use sluice_tests::worker::{WorkerProcess, WorkerSpec};
 
 /// CodePipeline with the action types of ours, and the state directories of its workers.
 pub(crate) struct Stand {
-    pub(crate) _emulator: AwsEmulator,
+    pub(crate) emulator: AwsEmulator,
     pub(crate) service: CodePipeline,
     folder: tempfile::TempDir,
     image: &'static str,
@@ -38,7 +38,7 @@ impl Stand {
             }
             service.action_type(spec);
         }
-        Self { _emulator: emulator, service, folder: tempfile::tempdir().unwrap(), image }
+        Self { emulator, service, folder: tempfile::tempdir().unwrap(), image }
     }
 
     /// A pipeline `app` of a source with these files and one build.
