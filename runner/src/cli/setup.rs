@@ -50,7 +50,7 @@ struct Template {
     /// A CodeCommit repository to clone; may be repeated
     #[arg(long = "codecommit", value_name = "NAME|ARN")]
     repositories: Vec<String>,
-    /// Tell pushes to these repositories to the queues
+    /// Make a push to one of these repositories a job of the first pool
     #[arg(long, requires = "repositories")]
     on_push: bool,
     /// A role that deployments assume; may be repeated

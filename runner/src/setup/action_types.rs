@@ -27,7 +27,6 @@ pub(super) fn consoles() -> Value {
 fn resource(category: Category) -> Value {
     let (fewest, most) = category.inputs();
     let (fewest_out, most_out) = category.outputs();
-    let [project, execution] = LOG_STREAM;
     json!({
         "Type": "AWS::CodePipeline::CustomActionType",
         "Condition": CONDITION,
@@ -38,16 +37,15 @@ fn resource(category: Category) -> Value {
             "InputArtifactDetails": { "MinimumCount": fewest, "MaximumCount": most },
             "OutputArtifactDetails": { "MinimumCount": fewest_out, "MaximumCount": most_out },
             "Settings": {
-                "EntityUrlTemplate": link(&format!("$3FlogStreamNameFilter$3D{project}")),
-                // The console writes a slash in a name as $252F: encoded, and its percent sign once more.
-                "ExecutionUrlTemplate": link(&format!("/log-events/{project}$252F{execution}")),
+                "EntityUrlTemplate": link(""),
+                "ExecutionUrlTemplate": link(&format!("/log-events/{LOG_STREAM}")),
             },
             "ConfigurationProperties": category.properties().iter().map(property).collect::<Vec<_>>(),
         },
     })
 }
 
-/// A link to the workers' log group. `{Config:…}` and `{ExternalExecutionId}` are CodePipeline's own.
+/// A link to the workers' log group. `{ExternalExecutionId}` is CodePipeline's own.
 fn link(tail: &str) -> Value {
     let group =
         "https://${AWS::Region}.${Console}/cloudwatch/home?region=${AWS::Region}#logsV2:log-groups/log-group/${Logs}";

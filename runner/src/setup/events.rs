@@ -1,5 +1,6 @@
-//! What workers hear: a queue a pool, and the rules that fill it. Polling finds every job without them, only later;
-//! that an execution was abandoned is heard here alone.
+//! What workers hear, in two queues a pool. **Jobs** are runs that somebody asks for, and pushes: they wait until they
+//! are done, or go to the dead letters. **Events** are what became of actions: they are worth something for a moment, and
+//! polling finds every job without them, only later; that an execution was abandoned is heard here first.
 
 use serde_json::{Map, Value, json};
 
@@ -14,28 +15,40 @@ const MOST_RECEIVES: u32 = 5;
 const VISIBILITY: u32 = 120;
 /// Seconds that dead letters are kept: as long as SQS can.
 const KEPT: u32 = 14 * 24 * 3600;
+/// Seconds that an event is kept.
+const NEWS: u32 = 600;
 
-/// The logical id of a pool's queue.
-pub(super) fn queue(pool: &str) -> String {
-    format!("{}Queue", camel(pool))
+/// The logical id of a pool's queue of jobs.
+pub(super) fn jobs(pool: &str) -> String {
+    format!("{}Jobs", camel(pool))
+}
+
+/// The logical id of a pool's queue of events.
+pub(super) fn news(pool: &str) -> String {
+    format!("{}Events", camel(pool))
 }
 
 pub(super) fn resources(stack: &Stack, into: &mut Map<String, Value>) -> Result<(), Fault> {
     into.insert("DeadLetters".to_owned(), sqs(json!({ "MessageRetentionPeriod": KEPT })));
-    for pool in &stack.pools {
-        let (name, queue) = (camel(pool), queue(pool));
+    for (at, pool) in stack.pools.iter().enumerate() {
+        let (jobs, news) = (jobs(pool), news(pool));
         let dead = json!({"Fn::GetAtt": ["DeadLetters", "Arn"]});
         let redrive = json!({ "deadLetterTargetArn": dead, "maxReceiveCount": MOST_RECEIVES });
-        into.insert(queue.clone(), sqs(json!({ "VisibilityTimeout": VISIBILITY, "RedrivePolicy": redrive })));
-        let mut rules = vec![format!("{name}ActionEvents")];
-        into.insert(rules[0].clone(), rule(pool, &queue, "tells actions of Sluice", actions()));
-        if stack.on_push {
-            rules.push(format!("{name}PushEvents"));
-            into.insert(rules[1].clone(), rule(pool, &queue, "tells pushes", pushes(&stack.repositories)?));
+        into.insert(jobs.clone(), sqs(json!({ "VisibilityTimeout": VISIBILITY, "RedrivePolicy": redrive })));
+        into.insert(news.clone(), sqs(json!({ "MessageRetentionPeriod": NEWS })));
+        filled(into, &news, rule(pool, &news, "tells actions of Sluice", actions()));
+        // A push is one run, so it goes to one pool: the first.
+        if stack.on_push && at == 0 {
+            filled(into, &jobs, rule(pool, &jobs, "tells pushes", pushes(&stack.repositories)?));
         }
-        into.insert(format!("{queue}Policy"), policy(&queue, &rules));
     }
     Ok(())
+}
+
+/// The rule that fills a queue, and the policy that lets it.
+fn filled(into: &mut Map<String, Value>, queue: &str, rule: Value) {
+    into.insert(format!("{queue}Rule"), rule);
+    into.insert(format!("{queue}Policy"), policy(queue, &format!("{queue}Rule")));
 }
 
 fn sqs(mut properties: Value) -> Value {
@@ -81,9 +94,8 @@ fn pushes(repositories: &[String]) -> Result<Value, Fault> {
     }))
 }
 
-/// Lets these rules, and nobody else's, send to the queue.
-fn policy(queue: &str, rules: &[String]) -> Value {
-    let sources: Vec<Value> = rules.iter().map(|rule| json!({"Fn::GetAtt": [rule, "Arn"]})).collect();
+/// Lets this rule, and nobody else's, send to the queue.
+fn policy(queue: &str, rule: &str) -> Value {
     json!({
         "Type": "AWS::SQS::QueuePolicy",
         "Properties": {
@@ -95,7 +107,7 @@ fn policy(queue: &str, rules: &[String]) -> Value {
                     "Principal": { "Service": "events.amazonaws.com" },
                     "Action": "sqs:SendMessage",
                     "Resource": {"Fn::GetAtt": [queue, "Arn"]},
-                    "Condition": { "ArnEquals": { "aws:SourceArn": sources } },
+                    "Condition": { "ArnEquals": { "aws:SourceArn": {"Fn::GetAtt": [rule, "Arn"]} } },
                 }],
             },
         },

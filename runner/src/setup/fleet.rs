@@ -126,9 +126,9 @@ fn user_data(pool: &str) -> String {
 
 /// What `/etc/sluice/worker.env` says on a machine of the pool.
 pub(super) fn environment(pool: &str) -> String {
-    let queue = events::queue(pool);
+    let (jobs, news) = (events::jobs(pool), events::news(pool));
     format!(
-        "AWS_REGION=${{AWS::Region}}\nSLUICE_POOL={pool}\nSLUICE_QUEUE_URL=${{{queue}}}\nSLUICE_TABLE=${{Records}}\n\
+        "AWS_REGION=${{AWS::Region}}\nSLUICE_POOL={pool}\nSLUICE_QUEUE_URL=${{{jobs}}}\nSLUICE_EVENTS_QUEUE_URL=${{{news}}}\nSLUICE_TABLE=${{Records}}\n\
          SLUICE_LOG_GROUP=${{Logs}}\n"
     )
 }

@@ -37,7 +37,7 @@ pub struct Stack {
     pub images: Vec<String>,
     /// CodeCommit repositories, by name or ARN, to clone.
     pub repositories: Vec<String>,
-    /// Whether a push to one of the repositories is told to the queues.
+    /// Whether a push to one of the repositories is a job of the first pool.
     pub on_push: bool,
     /// Roles, by ARN, that deployments may assume.
     pub deploy_roles: Vec<String>,

@@ -35,7 +35,7 @@ const TABLE: &[&str] = &[
     "dynamodb:Query",
     "dynamodb:UpdateItem",
 ];
-const LOGS: &[&str] = &["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"];
+const LOGS: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
 const OBJECTS: &[&str] = &["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"];
 const LOGIN: &[&str] = &["ecr:GetAuthorizationToken"];
 const IMAGES: &[&str] = &[
@@ -80,7 +80,11 @@ pub(super) fn resources(stack: &Stack, into: &mut Map<String, Value>) -> Result<
 fn statements(stack: &Stack) -> Result<Vec<Value>, Fault> {
     let pipelines = "arn:${AWS::Partition}:codepipeline:${AWS::Region}:${AWS::AccountId}:";
     let types = stack.types.iter().map(|category| sub(&format!("{pipelines}{}", category.resource())));
-    let queues = stack.pools.iter().map(|pool| json!({"Fn::GetAtt": [events::queue(pool), "Arn"]}));
+    let queues = stack
+        .pools
+        .iter()
+        .flat_map(|pool| [events::jobs(pool), events::news(pool)])
+        .map(|queue| json!({"Fn::GetAtt": [queue, "Arn"]}));
     let mut all = vec![
         Statement { purpose: "PollForJobs", calls: POLL, resources: types.collect() },
         Statement { purpose: "AnswerForJobs", calls: JOB, resources: vec!["*".into()] },

@@ -92,18 +92,28 @@ async fn a_stack_deploys_with_what_workers_share() {
     assert_eq!(keys, [(PARTITION_KEY, "HASH"), (SORT_KEY, "RANGE")]);
 
     let queues = aws_sdk_sqs::Client::new(&config);
-    let asked = queues.get_queue_attributes().queue_url(named("DefaultQueue")).attribute_names(QueueAttributeName::All);
+    let asked = queues.get_queue_attributes().queue_url(named("DefaultJobs")).attribute_names(QueueAttributeName::All);
     let attributes = asked.send().await.unwrap().attributes.unwrap();
-    let attribute = |name: QueueAttributeName| attributes.get(&name).cloned().unwrap_or_default();
-    assert!(attribute(QueueAttributeName::RedrivePolicy).contains("DeadLetters"), "{attributes:?}");
-    assert!(attribute(QueueAttributeName::Policy).contains("DefaultActionEvents"), "{attributes:?}");
+    let redrive = attributes.get(&QueueAttributeName::RedrivePolicy);
+    assert!(redrive.is_some_and(|policy| policy.contains("DeadLetters")), "{attributes:?}");
+    let asked =
+        queues.get_queue_attributes().queue_url(named("DefaultEvents")).attribute_names(QueueAttributeName::All);
+    let attributes = asked.send().await.unwrap().attributes.unwrap();
+    let policy = attributes.get(&QueueAttributeName::Policy);
+    assert!(policy.is_some_and(|policy| policy.contains("DefaultEventsRule")), "{attributes:?}");
 
     let groups = aws_sdk_cloudwatchlogs::Client::new(&config);
     let groups = groups.describe_log_groups().log_group_name_prefix(named("Logs")).send().await.unwrap();
     assert_eq!(groups.log_groups()[0].retention_in_days(), Some(14));
 
     let environment = stack["outputs"]["DefaultEnvironment"].as_str().unwrap();
-    for part in [named("DefaultQueue"), named("Records"), named("Logs"), "SLUICE_POOL=default".to_owned()] {
+    for part in [
+        named("DefaultJobs"),
+        named("DefaultEvents"),
+        named("Records"),
+        named("Logs"),
+        "SLUICE_POOL=default".to_owned(),
+    ] {
         assert!(environment.contains(&part), "{environment}");
     }
 }
@@ -113,8 +123,7 @@ async fn the_queue_hears_of_our_actions_that_start_or_are_given_up_and_of_no_oth
     let (emulator, folder) = (AwsEmulator::start().await, tempfile::tempdir().unwrap());
     let [file, _] = written(folder.path(), "small", &Stack::default());
     let stack = deploy(&emulator, "sluice", &file, &[("ActionTypes", "existing")]);
-    let rule =
-        call(&emulator, "events", "describe_rule", &json!({ "Name": stack["resources"]["DefaultActionEvents"] }));
+    let rule = call(&emulator, "events", "describe_rule", &json!({ "Name": stack["resources"]["DefaultEventsRule"] }));
     for (state, owner, provider, heard) in [
         ("STARTED", "Custom", "Sluice", true),
         ("ABANDONED", "Custom", "Sluice", true),
