@@ -4,9 +4,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use runner::aws::Aws;
-use runner::logs::{CloudWatchConfig, CloudWatchLogs, S3Archive, S3ArchiveConfig, Shipping, ShippingConfig};
+use runner::bucket::{Access, S3};
+use runner::fault::Fault;
+use runner::logs::{CloudWatchConfig, CloudWatchLogs, Shipping, ShippingConfig};
+
+/// A configuration that stays as it is.
+struct Own(Aws);
+
+#[async_trait]
+impl Access for Own {
+    async fn config(&self) -> Result<aws_types::SdkConfig, Fault> {
+        self.0.config(None, None).await
+    }
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,9 +32,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         loader.credentials_provider(Credentials::new(account, "secret", None, None, "test")).load().await,
     );
     let service = Arc::new(CloudWatchLogs::new(aws.clone(), CloudWatchConfig::default()));
-    let archive = Arc::new(S3Archive::new(aws, S3ArchiveConfig::default()));
+    let buckets = Arc::new(S3::new(Arc::new(Own(aws))));
     let look = Duration::from_millis(20);
     let config = ShippingConfig { look, first_pause: look, ..ShippingConfig::at(folder.into()) };
-    Shipping::new(config, service, archive).carry_on().await;
+    Shipping::new(config, service, buckets).carry_on().await;
     Ok(())
 }

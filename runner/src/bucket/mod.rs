@@ -45,6 +45,8 @@ pub enum Encryption {
     /// As the bucket says.
     #[default]
     Bucket,
+    /// `AES256`, with S3's own keys.
+    Aes256,
     /// `aws:kms` with that key, or with the account's own key for S3.
     Kms(Option<String>),
 }

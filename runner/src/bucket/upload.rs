@@ -107,6 +107,7 @@ async fn parts(
 fn encryption(keeping: &Keeping) -> (Option<ServerSideEncryption>, Option<String>) {
     match &keeping.encryption {
         Encryption::Bucket => (None, None),
+        Encryption::Aes256 => (Some(ServerSideEncryption::Aes256), None),
         Encryption::Kms(key) => (Some(ServerSideEncryption::AwsKms), key.clone()),
     }
 }

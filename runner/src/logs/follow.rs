@@ -11,9 +11,12 @@ use super::journal::{Journal, Key, Sender, key_of};
 use super::reader::{away, pack};
 use super::sending::{Next, Sending};
 use super::shipping::Shared;
-use super::{ArchivePlace, Shipment, Unsent};
+use super::{Shipment, Unsent};
+use crate::bucket::{Keeping, Object};
+use crate::cancel::Cancel;
 use crate::clock;
 use crate::fault::Fault;
+use crate::progress::Progress;
 
 /// A shipment as this process knows it.
 pub(super) struct Followed {
@@ -128,7 +131,7 @@ impl Follower {
         }
     }
 
-    async fn archive_now(&self, place: &ArchivePlace, packed: &mut bool) -> Result<(), Fault> {
+    async fn archive_now(&self, place: &Object, packed: &mut bool) -> Result<(), Fault> {
         let Ok(_call) = self.shared.calls.acquire().await else { return Ok(()) };
         let to = self.shared.journal.packed(&self.key);
         if !*packed {
@@ -139,7 +142,9 @@ impl Follower {
             }
             *packed = true;
         }
-        self.shared.archive.store(place, &to).await?;
+        let encryption = self.shared.config.encryption.clone();
+        let keeping = Keeping { content_type: Some("application/gzip".to_owned()), encryption };
+        self.shared.buckets.put(&to, place, &keeping, &Progress::silent(), &Cancel::new()).await?;
         self.shared.journal.archived(&self.key).map(|_| ())
     }
 

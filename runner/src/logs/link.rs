@@ -2,7 +2,8 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{ArchivePlace, StreamName};
+use super::StreamName;
+use crate::bucket::Object;
 
 /// What stands for itself in a part of a link.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -21,7 +22,7 @@ pub struct Links {
 impl Links {
     /// The links in the console of that Region.
     #[must_use]
-    pub fn of(region: &str, stream: Option<&StreamName>, archive: Option<&ArchivePlace>) -> Self {
+    pub fn of(region: &str, stream: Option<&StreamName>, archive: Option<&Object>) -> Self {
         Self {
             stream: stream.map(|stream| of_stream(region, stream)),
             archive: archive.map(|place| of_object(region, place)),
@@ -35,7 +36,7 @@ fn of_stream(region: &str, StreamName { group, stream }: &StreamName) -> String 
     format!("https://{host}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{group}/log-events/{stream}")
 }
 
-fn of_object(region: &str, ArchivePlace { bucket, key }: &ArchivePlace) -> String {
+fn of_object(region: &str, Object { bucket, key }: &Object) -> String {
     let key = utf8_percent_encode(key, KEY);
     format!("https://s3.console.{}/s3/object/{bucket}/{key}?region={region}", domain(region))
 }
@@ -62,7 +63,7 @@ mod tests {
     #[test]
     fn links_lead_to_the_console_of_the_regions_partition() {
         let stream = StreamName { group: "/aws/codebuild/billing".into(), stream: "team/0b1c".into() };
-        let place = ArchivePlace { bucket: "logs".into(), key: "a b/0b1c.gz".into() };
+        let place = Object { bucket: "logs".into(), key: "a b/0b1c.gz".into() };
         let links = Links::of("eu-west-1", Some(&stream), Some(&place));
         assert_eq!(
             links.stream.as_deref(),

@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{ArchivePlace, LogArchive, LogEvent, LogService, Put, Rejected, StreamName};
+use super::{LogEvent, LogService, Put, Rejected, StreamName};
+use crate::bucket::{Buckets, Keeping, Object};
+use crate::cancel::Cancel;
 use crate::clock;
 use crate::fault::{Fault, io};
+use crate::progress::Progress;
 
 const HOUR: i64 = 60 * 60 * 1000;
 
@@ -31,7 +34,7 @@ pub struct MemoryLogs(Arc<Mutex<Kept>>);
 #[derive(Default)]
 struct Kept {
     streams: BTreeMap<StreamName, Vec<LogEvent>>,
-    archives: BTreeMap<ArchivePlace, Vec<u8>>,
+    archives: BTreeMap<(String, String), Vec<u8>>,
     troubles: VecDeque<Trouble>,
     lasting: Option<Trouble>,
     batches: Vec<usize>,
@@ -84,8 +87,8 @@ impl MemoryLogs {
     ///
     /// # Errors
     /// A fault when it is not there, or is no gzip.
-    pub fn archived(&self, place: &ArchivePlace) -> Result<String, Fault> {
-        let packed = self.lock().archives.get(place).cloned();
+    pub fn archived(&self, place: &Object) -> Result<String, Fault> {
+        let packed = self.lock().archives.get(&of(place)).cloned();
         let packed = packed.ok_or_else(|| Fault::configuration(format!("no object {}", place.key)))?;
         let mut text = String::new();
         let unpacked = flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text);
@@ -150,15 +153,27 @@ impl LogService for MemoryLogs {
 }
 
 #[async_trait]
-impl LogArchive for MemoryLogs {
-    async fn store(&self, place: &ArchivePlace, file: &Path) -> Result<(), Fault> {
+impl Buckets for MemoryLogs {
+    async fn get(&self, object: &Object, file: &Path, _: &Progress, _: &Cancel) -> Result<(), Fault> {
+        let bytes = self.call(|kept| {
+            let kept = kept.archives.get(&of(object)).cloned();
+            kept.ok_or_else(|| Fault::configuration(format!("{object}: NoSuchKey")))
+        });
+        std::fs::write(file, bytes.await?).map_err(io(file))
+    }
+
+    async fn put(&self, file: &Path, object: &Object, _: &Keeping, _: &Progress, _: &Cancel) -> Result<(), Fault> {
         let bytes = std::fs::read(file).map_err(io(file))?;
         self.call(|kept| {
-            kept.archives.insert(place.clone(), bytes);
+            kept.archives.insert(of(object), bytes);
             Ok(())
         })
         .await
     }
+}
+
+fn of(object: &Object) -> (String, String) {
+    (object.bucket.clone(), object.key.clone())
 }
 
 /// What `PutLogEvents` refuses (API reference): the whole batch.

@@ -4,7 +4,6 @@
 //! written down in a journal after each answer, so that whoever comes next goes on at that byte. This module does not
 //! know what events, runs and builds are; it sits behind the disk, and nobody waits for it.
 
-mod archive;
 mod backoff;
 mod batch;
 mod cloudwatch;
@@ -17,14 +16,11 @@ mod sending;
 mod shipment;
 mod shipping;
 
-use std::path::Path;
-
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 
-pub use archive::{Encryption, S3Archive, S3ArchiveConfig};
 pub use batch::{Batch, Limits, Rest, batch, time};
 pub use cloudwatch::{CloudWatchConfig, CloudWatchLogs, Retention};
 pub use link::Links;
@@ -48,16 +44,6 @@ pub struct StreamName {
     pub group: String,
     /// The stream: a build's UUID, behind a prefix when one is set.
     pub stream: String,
-}
-
-/// An object of a bucket.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ArchivePlace {
-    /// The bucket's name.
-    pub bucket: String,
-    /// The object's key.
-    pub key: String,
 }
 
 /// What became of a batch.
@@ -95,14 +81,4 @@ pub trait LogService: Send + Sync {
     /// # Errors
     /// A fault of any kind. To try again may add the events twice, when only the answer was lost.
     async fn put(&self, stream: &StreamName, events: Vec<LogEvent>) -> Result<Put, Fault>;
-}
-
-/// A store of whole logs.
-#[async_trait]
-pub trait LogArchive: Send + Sync {
-    /// Stores a gzip file there, in the place of what was there before.
-    ///
-    /// # Errors
-    /// A fault of any kind; to try again is safe.
-    async fn store(&self, place: &ArchivePlace, file: &Path) -> Result<(), Fault>;
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ArchivePlace, Links, StreamName};
+use super::{Links, StreamName};
+use crate::bucket::Object;
 use crate::fault::Fault;
 
 /// The log of one build on its way.
@@ -21,7 +22,7 @@ pub struct Shipment {
     /// The stream that it is sent to while it grows.
     pub stream: Option<StreamName>,
     /// The object that it becomes when it is whole.
-    pub archive: Option<ArchivePlace>,
+    pub archive: Option<Object>,
     /// When it was opened.
     pub opened: Timestamp,
 }
@@ -117,10 +118,10 @@ impl LogTargets {
             group: target.group.clone().unwrap_or_else(|| group_of(project)),
             stream: behind(&target.prefix, uuid.to_owned()),
         });
-        let archive = self.archive.as_ref().map(|target| ArchivePlace {
-            bucket: target.bucket.clone(),
-            key: behind(&target.prefix, format!("{uuid}.gz")),
-        });
+        let archive = self
+            .archive
+            .as_ref()
+            .map(|target| Object { bucket: target.bucket.clone(), key: behind(&target.prefix, format!("{uuid}.gz")) });
         Shipment { run: run.to_owned(), action: action.to_owned(), file, stream, archive, opened }
     }
 }

@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 
 use super::follow::{Followed, Follower};
 use super::journal::{Journal, Key, Sender, key_of};
-use super::{LogArchive, LogService, Shipment};
+use super::{LogService, Shipment};
+use crate::bucket::{Buckets, Encryption};
 use crate::fault::Fault;
 
 /// How often the journal is looked at for shipments that another process opened.
@@ -22,6 +23,8 @@ const OTHERS: Duration = Duration::from_secs(5);
 pub struct ShippingConfig {
     /// The journal's folder, `STATE/shipments`.
     pub folder: PathBuf,
+    /// How archives are encrypted.
+    pub encryption: Encryption,
     /// Calls and batches in memory at one time, for all shipments together. A batch takes some four MiB.
     pub calls: usize,
     /// How often a growing log is looked at, which is also the longest that a whole line waits.
@@ -40,6 +43,7 @@ impl ShippingConfig {
     pub fn at(folder: PathBuf) -> Self {
         Self {
             folder,
+            encryption: Encryption::default(),
             calls: 4,
             look: Duration::from_secs(1),
             hold: Duration::from_secs(5),
@@ -78,7 +82,7 @@ pub(super) struct Shared {
     pub(super) config: ShippingConfig,
     pub(super) journal: Journal,
     pub(super) service: Arc<dyn LogService>,
-    pub(super) archive: Arc<dyn LogArchive>,
+    pub(super) buckets: Arc<dyn Buckets>,
     pub(super) calls: Semaphore,
     known: Mutex<BTreeMap<Key, Arc<Followed>>>,
     /// Counts what was opened and what is done.
@@ -88,11 +92,11 @@ pub(super) struct Shared {
 impl Shipping {
     /// Nothing is read or called yet.
     #[must_use]
-    pub fn new(config: ShippingConfig, service: Arc<dyn LogService>, archive: Arc<dyn LogArchive>) -> Self {
+    pub fn new(config: ShippingConfig, service: Arc<dyn LogService>, buckets: Arc<dyn Buckets>) -> Self {
         let journal = Journal::at(config.folder.clone());
         let calls = Semaphore::new(config.calls.max(1));
         let (known, changes) = (Mutex::default(), watch::Sender::default());
-        Self(Arc::new(Shared { config, journal, service, archive, calls, known, changes }))
+        Self(Arc::new(Shared { config, journal, service, buckets, calls, known, changes }))
     }
 
     /// Sends until it is dropped: shipments of this process and of those before it. Only one process of a state

@@ -12,12 +12,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
+use runner::bucket::{Access, Buckets, Encryption, Keeping, Object, S3};
+use runner::cancel::Cancel;
 use runner::clock;
+use runner::fault::Fault;
 use runner::logs::memory::{MemoryLogs, Trouble};
 use runner::logs::{
-    ArchivePlace, ArchiveTarget, CloudWatchConfig, CloudWatchLogs, LogArchive, LogEvent, LogService, LogTargets, Put,
-    Rejected, Retention, S3Archive, S3ArchiveConfig, Shipment, Shipping, ShippingConfig, StreamName, StreamTarget,
+    ArchiveTarget, CloudWatchConfig, CloudWatchLogs, LogEvent, LogService, LogTargets, Put, Rejected, Retention,
+    Shipment, Shipping, ShippingConfig, StreamName, StreamTarget,
 };
+use runner::progress::Progress;
 use sluice_tests::aws::{ACCOUNT, AwsEmulator, REGION};
 use sluice_tests::line::Line;
 use tokio::task::JoinHandle;
@@ -26,12 +30,12 @@ use tokio::task::JoinHandle;
 #[async_trait]
 trait World: Send + Sync {
     fn service(&self) -> Arc<dyn LogService>;
-    fn archive(&self) -> Arc<dyn LogArchive>;
+    fn archive(&self) -> Arc<dyn Buckets>;
     /// Whether every call fails.
     fn refuse(&self, refuse: bool);
     /// Texts of a stream in order; `None`: no stream.
     async fn texts(&self, stream: &StreamName) -> Option<Vec<String>>;
-    async fn archived(&self, place: &ArchivePlace) -> String;
+    async fn archived(&self, place: &Object) -> String;
 }
 
 #[async_trait]
@@ -40,7 +44,7 @@ impl World for MemoryLogs {
         Arc::new(self.clone())
     }
 
-    fn archive(&self) -> Arc<dyn LogArchive> {
+    fn archive(&self) -> Arc<dyn Buckets> {
         Arc::new(self.clone())
     }
 
@@ -52,7 +56,7 @@ impl World for MemoryLogs {
         Some(self.events(stream)?.into_iter().map(|event| event.text).collect())
     }
 
-    async fn archived(&self, place: &ArchivePlace) -> String {
+    async fn archived(&self, place: &Object) -> String {
         MemoryLogs::archived(self, place).unwrap()
     }
 }
@@ -82,6 +86,21 @@ impl RealWorld {
     }
 }
 
+/// A configuration that stays as it is.
+struct Own(runner::aws::Aws);
+
+#[async_trait]
+impl Access for Own {
+    async fn config(&self) -> Result<aws_types::SdkConfig, Fault> {
+        self.0.config(None, None).await
+    }
+}
+
+async fn store(buckets: &dyn Buckets, object: &Object, file: &Path, encryption: Encryption) -> Result<(), Fault> {
+    let keeping = Keeping { content_type: Some("application/gzip".to_owned()), encryption };
+    buckets.put(file, object, &keeping, &Progress::silent(), &Cancel::new()).await
+}
+
 async fn s3(emulator: &AwsEmulator) -> aws_sdk_s3::Client {
     let config = emulator.config(ACCOUNT).await;
     aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
@@ -97,8 +116,8 @@ impl World for RealWorld {
         Arc::new(CloudWatchLogs::new(self.aws(), CloudWatchConfig::default()))
     }
 
-    fn archive(&self) -> Arc<dyn LogArchive> {
-        Arc::new(S3Archive::new(self.aws(), S3ArchiveConfig::default()))
+    fn archive(&self) -> Arc<dyn Buckets> {
+        Arc::new(S3::new(Arc::new(Own(self.aws()))))
     }
 
     fn refuse(&self, refuse: bool) {
@@ -120,7 +139,7 @@ impl World for RealWorld {
         }
     }
 
-    async fn archived(&self, place: &ArchivePlace) -> String {
+    async fn archived(&self, place: &Object) -> String {
         let object = s3(&self.emulator).await.get_object().bucket(&place.bucket).key(&place.key).send().await.unwrap();
         assert_eq!(object.content_type(), Some("application/gzip"));
         let packed = object.body.collect().await.unwrap().into_bytes();
@@ -156,8 +175,8 @@ fn stream() -> StreamName {
     StreamName { group: "/aws/codebuild/billing".into(), stream: "0b1c2d3e-0000-4000-8000-000000000000".into() }
 }
 
-fn place() -> ArchivePlace {
-    ArchivePlace { bucket: "logs".into(), key: "ci/0b1c2d3e-0000-4000-8000-000000000000.gz".into() }
+fn place() -> Object {
+    Object { bucket: "logs".into(), key: "ci/0b1c2d3e-0000-4000-8000-000000000000.gz".into() }
 }
 
 fn event(text: &str) -> LogEvent {
@@ -218,7 +237,7 @@ async fn an_archive_takes_the_place_of_the_one_before_it(world: &dyn World) {
     let desk = Desk::new();
     for text in ["first\n", "the second one\n"] {
         let file = desk.packed(text);
-        world.archive().store(&place(), &file).await.unwrap();
+        store(&*world.archive(), &place(), &file, Encryption::Bucket).await.unwrap();
         assert_eq!(world.archived(&place()).await, text);
     }
 }
