@@ -5,14 +5,13 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::io::{BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use super::Sink;
 use crate::event::{Event, What};
 use crate::fault::{Fault, io};
 use crate::report::build_log;
-use crate::report::codebuild_log::Line;
 use crate::state::RunState;
 use crate::store::RunFolders;
 
@@ -48,8 +47,7 @@ impl LogFiles {
                 let open = || -> std::io::Result<(File, bool)> {
                     let mut file = File::options().create(true).read(true).append(true).open(&path)?;
                     if let Some(keep) = keep {
-                        let length = keep(&mut file)?;
-                        file.set_len(length)?;
+                        cut(&file, &path, keep)?;
                     }
                     let at_line_start = ends_a_line(&mut file)?;
                     Ok((file, at_line_start))
@@ -61,28 +59,40 @@ impl LogFiles {
     }
 }
 
-/// Tells how much of a log stays.
-type Keep = fn(&mut File) -> std::io::Result<u64>;
+/// How much of a log stays when it is cut off.
+#[derive(Clone, Copy)]
+enum Keep {
+    Nothing,
+    /// What comes before the build's first output.
+    Head,
+}
 
-/// What comes before a build's first output: the last of it says that the source is there. All of it, when nothing
-/// says so: then there was no output yet.
-fn before_output(file: &mut File) -> std::io::Result<u64> {
-    let said = format!(" {}\n", Line::PhaseComplete("DOWNLOAD_SOURCE", "SUCCEEDED"));
-    let (mut length, mut line, mut found) = (0, Vec::new(), false);
-    file.seek(SeekFrom::Start(0))?;
-    let mut lines = BufReader::new(file);
-    while !found && lines.read_until(b'\n', &mut line)? > 0 {
-        length += line.len() as u64;
-        if line.ends_with(said.as_bytes()) {
-            found = true;
-            // The phase's context follows it.
-            line.clear();
-            lines.read_until(b'\n', &mut line)?;
-            length += line.len() as u64;
+/// Where the length of a log's head is: everything up to the build's first output. A file of its own, because nothing in
+/// the log itself says where it ends, and because it must outlive this process.
+fn head(log: &Path) -> PathBuf {
+    log.with_extension("head")
+}
+
+/// Cuts a log off.
+fn cut(file: &File, log: &Path, keep: Keep) -> std::io::Result<()> {
+    match keep {
+        Keep::Nothing => {
+            forget_head(log)?;
+            file.set_len(0)
         }
-        line.clear();
+        // Where no head was noted there was no output yet.
+        Keep::Head => match std::fs::read_to_string(head(log)).ok().and_then(|length| length.parse::<u64>().ok()) {
+            Some(length) if length <= file.metadata()?.len() => file.set_len(length),
+            _ => Ok(()),
+        },
     }
-    Ok(length)
+}
+
+fn forget_head(log: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(head(log)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the next byte begins a line.
@@ -109,16 +119,25 @@ impl Sink for LogFiles {
             }
             what => {
                 let keep: Option<Keep> = match what {
-                    What::ActionStarted { .. } => Some(|_| Ok(0)),
-                    What::BuildAdopted { .. } => Some(before_output),
+                    What::ActionStarted { .. } => Some(Keep::Nothing),
+                    What::BuildAdopted { .. } => Some(Keep::Head),
                     _ => None,
                 };
                 let lines = build_log::lines(event, state);
                 let log = self.log(action, keep)?;
                 log.lines(&lines)?;
-                if matches!(what, What::ActionFinished { .. }) {
-                    log.flush()?;
-                    self.open.remove(action);
+                match what {
+                    What::PhaseStarted { phase, .. } if phase == LAST_OF_HEAD => {
+                        forget_head(&log.path).map_err(io(&log.path))?;
+                    }
+                    What::PhaseFinished { phase, outcome, .. } if phase == LAST_OF_HEAD && outcome.succeeded() => {
+                        log.note_head()?;
+                    }
+                    What::ActionFinished { .. } => {
+                        forget_head(&log.path).map_err(io(&log.path))?;
+                        self.open.remove(action);
+                    }
+                    _ => {}
                 }
                 Ok(())
             }
@@ -130,7 +149,18 @@ impl Sink for LogFiles {
     }
 }
 
+/// The phase after which the build's own output begins.
+const LAST_OF_HEAD: &str = "PROVISIONING";
+
 impl Log {
+    /// Notes that all that comes now is the build's. It is noted before any of that is written.
+    fn note_head(&mut self) -> Result<(), Fault> {
+        self.flush()?;
+        let path = head(&self.path);
+        let length = self.file.get_ref().metadata().map_err(io(&self.path))?.len();
+        std::fs::write(&path, length.to_string()).map_err(io(&path))
+    }
+
     fn output(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         if let Some(last) = bytes.last() {
             self.at_line_start = *last == b'\n';
