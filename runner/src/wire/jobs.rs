@@ -21,9 +21,7 @@ use crate::disk::make_room;
 use crate::fault::{Fault, io};
 use crate::gate;
 use crate::identity;
-use crate::logs::{
-    CloudWatchConfig, CloudWatchLogs, LogTargets, Retention, S3Archive, S3ArchiveConfig, Shipping, ShippingConfig,
-};
+use crate::logs::{CloudWatchConfig, CloudWatchLogs, LogTargets, Retention, Shipping, ShippingConfig};
 use crate::progress::Progress;
 use crate::queue::{Deployment, JobOrder, Spec, Work};
 use crate::recorder::Recorder;
@@ -94,7 +92,7 @@ impl JobShop {
         let shipping = Shipping::new(
             ShippingConfig::at(folders.shipments()),
             Arc::new(CloudWatchLogs::new(aws.clone(), cloudwatch)),
-            Arc::new(S3Archive::new(aws.clone(), S3ArchiveConfig::default())),
+            Arc::new(S3::new(Arc::new(OwnAccess(aws.clone())))),
         );
         Ok(Self { environment, folders, config, shared, aws, account, region, shipping })
     }
