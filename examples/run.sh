@@ -11,6 +11,7 @@
 #
 #   examples/run.sh            examples/service, to production
 #   examples/run.sh failing    examples/failing: a roll-out that is taken back; production answers as before
+#   examples/run.sh worker     examples/worker: a CodePipeline execution whose build a worker does
 #   --keep                     leaves production running until Enter is pressed
 #   SLUICE=/path/to/sluice     uses that binary instead of building this checkout
 set -euo pipefail
@@ -22,14 +23,11 @@ KEEP=
 for word in "$@"; do
     case $word in
         --keep) KEEP=1 ;;
-        service | failing) EXAMPLE=$word ;;
-        *) die "no example '$word' here" "examples/run.sh [service|failing] [--keep]" ;;
+        service | failing | worker) EXAMPLE=$word ;;
+        *) die "no example '$word' here" "examples/run.sh [service|failing|worker] [--keep]" ;;
     esac
 done
 
-step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-if [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ]; then step() { printf '\n%s\n' "$*"; }; fi
-show() { printf '$ %s\n' "$*"; }
 
 clean_up() {
     local status=$?
@@ -47,7 +45,7 @@ clean_up() {
 
 build_sluice() {
     [ -z "${SLUICE:-}" ] || return 0
-    cargo build --locked --workspace --bin sluice
+    cargo build --locked --workspace --bin sluice --bin codepipeline
     SLUICE=${CARGO_TARGET_DIR:-$REPOSITORY/target}/debug/sluice
 }
 
@@ -99,6 +97,11 @@ WORK=$(mktemp -d "$SLUICE_DEV_DIR/demo.XXXXXX")
 trap clean_up EXIT
 export SLUICE_STATE_DIR=$WORK/state
 start_emulator "$WORK/emulator"
+if [ "$EXAMPLE" = worker ]; then
+    export SLUICE CODEPIPELINE=${CODEPIPELINE:-$(dirname "$SLUICE")/codepipeline} WORK
+    examples/worker/run.sh
+    exit
+fi
 REGISTRY=${AWS_ENDPOINT_URL#http://}
 quietly 'making three environments: dev, staging, production' make_environments
 quietly 'making a repository' make_repository

@@ -17,6 +17,8 @@ pub struct Environment {
     pub region: Option<String>,
     /// `CODE_COMMIT_ENDPOINT`, as in git-remote-codecommit.
     pub codecommit_endpoint: Option<String>,
+    /// `SLUICE_LOG_GROUP`: the log group of a worker.
+    pub log_group: Option<String>,
     /// `SLUICE_SUBNETS`: the range that networks for services are taken from.
     pub subnets: Option<String>,
     /// `XDG_STATE_HOME`
@@ -44,6 +46,7 @@ impl Environment {
             docker_host: text("DOCKER_HOST"),
             region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
             codecommit_endpoint: text("CODE_COMMIT_ENDPOINT"),
+            log_group: text("SLUICE_LOG_GROUP"),
             subnets: text("SLUICE_SUBNETS"),
             state_home: path("XDG_STATE_HOME"),
             config_home: path("XDG_CONFIG_HOME"),

@@ -16,6 +16,10 @@ mkdir -p "$LOGS"
 
 say() { printf '\033[2m··\033[0m %s\n' "$*" >&2; }
 if [ ! -t 2 ] || [ -n "${NO_COLOR:-}" ]; then say() { printf '·· %s\n' "$*" >&2; }; fi
+# step TEXT, show COMMAND…: what a demonstration does next, and the command that it is done with.
+step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+if [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ]; then step() { printf '\n%s\n' "$*"; }; fi
+show() { printf '$ %s\n' "$*"; }
 die() {
     printf 'error: %s\n' "$1" >&2
     shift

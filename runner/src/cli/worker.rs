@@ -59,7 +59,7 @@ pub(super) struct Args {
     /// Give the jobs of lost workers back as failed by the system, and do not do them again
     #[arg(long)]
     no_take_over: bool,
-    /// Send logs to this group of CloudWatch Logs [default: CodeBuild's, /aws/codebuild/PROJECT]
+    /// Send logs to this group of CloudWatch Logs [default: $SLUICE_LOG_GROUP, or /aws/codebuild/PROJECT]
     #[arg(long, value_name = "GROUP", conflicts_with = "no_cloudwatch")]
     log_group: Option<String>,
     /// What stands before the build's UUID in the name of a log stream
@@ -181,8 +181,10 @@ fn order(context: &Context, args: &Args) -> Result<WorkerOrder, Fault> {
                 roles: Names::new(&args.allow_role)?,
             },
             logs: LogTargets {
-                stream: (!args.no_cloudwatch)
-                    .then(|| StreamTarget { group: args.log_group.clone(), prefix: args.log_stream_prefix.clone() }),
+                stream: (!args.no_cloudwatch).then(|| StreamTarget {
+                    group: args.log_group.clone().or_else(|| context.environment.log_group.clone()),
+                    prefix: args.log_stream_prefix.clone(),
+                }),
                 archive: args.log_archive.as_deref().map(ArchiveTarget::parse).transpose()?,
             },
             retention: args.log_retention.map(Retention::days).transpose()?,
