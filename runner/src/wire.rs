@@ -186,10 +186,8 @@ pub struct Kinds {
 }
 
 /// What is kept between runs, and may go when the disk is full.
-///
-/// # Errors
-/// A `Configuration` fault when the engine's address is not understood.
-pub fn shelves(environment: &Environment, folders: &StateFolders, kinds: Kinds) -> Result<Vec<Box<dyn Shelf>>, Fault> {
+#[must_use]
+pub fn shelves(environment: &Environment, folders: &StateFolders, kinds: Kinds) -> Vec<Box<dyn Shelf>> {
     let mut shelves: Vec<Box<dyn Shelf>> = Vec::new();
     if kinds.caches {
         shelves.push(Box::new(LocalCache::at(folders.caches())));
@@ -199,9 +197,9 @@ pub fn shelves(environment: &Environment, folders: &StateFolders, kinds: Kinds) 
     }
     if kinds.images {
         let host = environment.docker_host.clone().unwrap_or_else(|| DockerConfig::default().host);
-        shelves.push(Box::new(OldBuilds::of(&host)?));
+        shelves.push(Box::new(OldBuilds::of(host)));
     }
-    Ok(shelves)
+    shelves
 }
 
 /// All kinds of sources.

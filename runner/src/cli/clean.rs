@@ -52,7 +52,7 @@ pub(super) fn clean(context: &Context, args: &Args) -> Result<Exit, Fault> {
     let older_than = args.older_than.or_else(|| args.keep_bytes.is_none().then_some(LONG));
     let allowance = Allowance { older_than: older_than.map(SignedDuration::from_secs), at_most: args.keep_bytes };
     super::runtime()?.block_on(async {
-        let shelves = wire::shelves(&context.environment, &folders, kinds)?;
+        let shelves = wire::shelves(&context.environment, &folders, kinds);
         let mut cleaned = clean_shelves(&shelves, allowance, clock::now(), args.dry_run).await;
         out::say(&told(&cleaned, args.dry_run));
         if kinds.mirrors && !args.dry_run {

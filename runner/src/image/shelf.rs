@@ -1,7 +1,6 @@
 //! Builds that a later one has taken the name of, as things that may go when the disk is full.
 
 use async_trait::async_trait;
-use bollard::Docker;
 use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptions};
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,18 +14,16 @@ use crate::fault::{Fault, chain};
 const PUSHED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// The untagged images that image actions have left in an engine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OldBuilds {
-    docker: Docker,
+    host: String,
 }
 
 impl OldBuilds {
-    /// Those of the engine at that address, as in `DOCKER_HOST`.
-    ///
-    /// # Errors
-    /// A `Configuration` fault when the address is not understood.
-    pub fn of(host: &str) -> Result<Self, Fault> {
-        Ok(Self { docker: connect(host)? })
+    /// Those of the engine at that address, as in `DOCKER_HOST`. Nothing is connected before the first question.
+    #[must_use]
+    pub fn of(host: impl Into<String>) -> Self {
+        Self { host: host.into() }
     }
 }
 
@@ -38,7 +35,8 @@ impl Shelf for OldBuilds {
 
     async fn list(&self) -> Result<Vec<Kept>, Fault> {
         let filters = [("dangling", vec!["true"]), ("label", vec![LABEL])].into();
-        let listed = self.docker.list_images(Some(ListImagesOptionsBuilder::default().filters(&filters).build())).await;
+        let docker = connect(&self.host)?;
+        let listed = docker.list_images(Some(ListImagesOptionsBuilder::default().filters(&filters).build())).await;
         let listed =
             listed.map_err(|error| Fault::system(format!("listing the engine's images: {}", chain(&error))))?;
         let kept = listed.into_iter().map(|image| {
@@ -52,7 +50,7 @@ impl Shelf for OldBuilds {
     /// The engine itself keeps what a container is made of.
     async fn remove(&self, name: &str) -> Result<bool, Fault> {
         use bollard::errors::Error::DockerResponseServerError;
-        match self.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
+        match connect(&self.host)?.remove_image(name, None::<RemoveImageOptions>, None).await {
             Ok(_) | Err(DockerResponseServerError { status_code: 404, .. }) => Ok(true),
             Err(DockerResponseServerError { status_code: 409, .. }) => Ok(false),
             Err(error) => Err(Fault::system(chain(&error))),

@@ -239,9 +239,8 @@ impl Workshop for JobShop {
             return None;
         }
         let kinds = Kinds { caches: true, mirrors: true, images: true };
-        let room =
-            async { make_room(&shelves(&self.environment, &self.folders, kinds)?, folder, wanted, clock::now()).await };
-        match room.await {
+        let shelves = shelves(&self.environment, &self.folders, kinds);
+        match make_room(&shelves, folder, wanted, clock::now()).await {
             Ok(cleaned) => tracing::info!(freed = bytes(cleaned.bytes()), "caches went, because the disk is short"),
             Err(fault) => tracing::warn!(%fault, "no room could be made on the disk"),
         }
