@@ -41,7 +41,8 @@ impl Process {
         self.tell(json!({"type": "run-started", "run": "run", "pipeline": "p", "plan": "h", "initiator": "ada"}));
         self.tell(json!({"type": "action-started", "stage": "Build", "action": "test", "kind": "build"}));
         self.tell(json!({"type": "build-started", "action": "test", "build": format!("billing:{}", stream().stream),
-            "number": 1, "image": "demo:1", "source-directory": "/src"}));
+            "number": 1, "image": "demo:1", "source-directory": "/src",
+            "buildspec": "buildspec.yml", "phases": []}));
         self.tell(json!({"type": "phase-finished", "action": "test", "phase": "PROVISIONING",
             "outcome": {"status": "succeeded"}}));
         self.output("one\n");
