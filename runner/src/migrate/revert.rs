@@ -28,7 +28,8 @@ pub fn revert(described: &Described, saved: &[Value], orders: &Orders) -> Result
     let mut change = Change { pipeline: described.pipeline.clone(), actions: Vec::new(), findings: Vec::new() };
     for (place, action) in all {
         let asked = named.contains(&place.to_string());
-        if !asked && !(named.is_empty() && is_ours(action)) {
+        let wanted = if named.is_empty() { is_ours(action) } else { asked };
+        if !wanted {
             continue;
         }
         let mut before =
