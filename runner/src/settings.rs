@@ -21,6 +21,10 @@ pub struct Environment {
     pub log_group: Option<String>,
     /// `SLUICE_SUBNETS`: the range that networks for services are taken from.
     pub subnets: Option<String>,
+    /// `SLUICE_QUEUE_URL`: the SQS queue that requests for runs go through.
+    pub queue_url: Option<String>,
+    /// `SLUICE_EVENTS_QUEUE_URL`: the SQS queue that EventBridge tells of pipelines.
+    pub events_queue_url: Option<String>,
     /// `XDG_STATE_HOME`
     pub state_home: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`
@@ -48,6 +52,8 @@ impl Environment {
             codecommit_endpoint: text("CODE_COMMIT_ENDPOINT"),
             log_group: text("SLUICE_LOG_GROUP"),
             subnets: text("SLUICE_SUBNETS"),
+            queue_url: text("SLUICE_QUEUE_URL"),
+            events_queue_url: text("SLUICE_EVENTS_QUEUE_URL"),
             state_home: path("XDG_STATE_HOME"),
             config_home: path("XDG_CONFIG_HOME"),
             home: path("HOME"),

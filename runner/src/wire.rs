@@ -37,7 +37,7 @@ use crate::state::RunState;
 use crate::store::{Record, RunRow, StateFolders};
 
 pub use jobs::{JobShop, JobShopConfig};
-pub use worker::{WorkerOrder, worker};
+pub use worker::{WorkerOrder, submit, worker};
 
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

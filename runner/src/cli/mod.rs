@@ -14,6 +14,7 @@ mod runs;
 mod schema;
 mod setup;
 mod show;
+mod submit;
 mod validate;
 mod worker;
 
@@ -86,6 +87,8 @@ enum Command {
     Reject(decide::Args),
     /// Take jobs from CodePipeline or SQS, as one of any number of machines
     Worker(Box<worker::Args>),
+    /// Ask the workers of an SQS queue for a run
+    Submit(Box<submit::Args>),
     /// Remove what only makes later runs faster, and was not used for long
     Clean(clean::Args),
     /// Check this machine and say what is missing
@@ -150,6 +153,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Fault> {
         Command::Approve(args) => decide::decide(context, args, true),
         Command::Reject(args) => decide::decide(context, args, false),
         Command::Worker(args) => worker::worker(context, *args),
+        Command::Submit(args) => submit::submit(context, *args),
         Command::Clean(args) => clean::clean(context, &args),
         Command::Doctor(args) => doctor::doctor(context, &args),
         Command::Migrate(args) => migrate::migrate(context, *args),

@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   sluice worker --pool default                jobs of CodePipeline's custom actions, in this account and Region
   sluice worker --pool arm --pool gpu --seats 2 --listen 127.0.0.1:9100
+  sluice worker --queue https://sqs.…/runs    runs that were asked for with `sluice submit`, and pushes, too
   sluice worker status                        what the worker of this state directory does
   sluice worker drain                         finish what runs, take nothing more, end
 
@@ -38,6 +39,16 @@ pub(super) struct Args {
     /// The kinds of action to take jobs of
     #[arg(long = "type", value_enum, value_name = "KIND", default_values = ["build", "test", "deploy"])]
     types: Vec<Kind>,
+    /// An SQS queue to take requests for runs and pushes from [default: $SLUICE_QUEUE_URL]
+    #[arg(long, value_name = "URL")]
+    queue: Option<String>,
+    /// An SQS queue that EventBridge tells of pipelines: jobs start and stop at once, not with the next look
+    /// [default: $SLUICE_EVENTS_QUEUE_URL]
+    #[arg(long, value_name = "URL")]
+    events_queue: Option<String>,
+    /// Take from the SQS queue alone
+    #[arg(long)]
+    no_codepipeline: bool,
     /// Jobs at the same time [default: one for each two processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     seats: Option<u16>,
@@ -162,10 +173,13 @@ fn order(context: &Context, args: &Args) -> Result<WorkerOrder, Fault> {
             .hint("one lost call must not lose a job"));
     }
     Ok(WorkerOrder {
-        asked: CodePipelineConfig {
+        asked: (!args.no_codepipeline).then(|| CodePipelineConfig {
             categories: args.types.iter().copied().map(Category::from).collect(),
             pools: args.pools.clone(),
-        },
+        }),
+        pools: args.pools.clone(),
+        queue: args.queue.clone().or_else(|| context.environment.queue_url.clone()),
+        events: args.events_queue.clone().or_else(|| context.environment.events_queue_url.clone()),
         seats: args.seats.map_or_else(|| processors.div_ceil(2), usize::from),
         rhythm: Rhythm { poll: Duration::from_secs_f64(args.poll), heartbeat, lease, ..Rhythm::default() },
         takes_over: !args.no_take_over,
@@ -215,9 +229,13 @@ fn shown(sight: &Sight) -> String {
     }
     let totals = sight.totals;
     text.push_str(&format!("since its start: {} succeeded, {} failed", totals.succeeded, totals.failed));
-    for (count, what) in
-        [(totals.unwanted, "stopped"), (totals.lost, "taken over by others"), (totals.refused, "refused")]
-    {
+    for (count, what) in [
+        (totals.unwanted, "stopped"),
+        (totals.superseded, "superseded"),
+        (totals.given_back, "given back"),
+        (totals.lost, "taken over by others"),
+        (totals.refused, "refused"),
+    ] {
         if count > 0 {
             text.push_str(&format!(", {count} {what}"));
         }

@@ -5,22 +5,29 @@
 //!                  ↓ gone: somebody else has it, and nobody is told
 //! ```
 //!
+//! Beside jobs there are news ([`Events`]): they make a worker ask earlier than it would, and nothing else depends on them.
+//!
 //! A queue forgets nothing that the worker must know after a crash: everything between two calls is plain data that
 //! the worker's ledger keeps. Credentials never are; they are asked for when they are needed.
 
+mod both;
 pub mod codepipeline;
 mod order;
+pub mod sqs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Access;
 use crate::fault::Fault;
 
-pub use order::{Deployment, Input, JobOrder, Output, Place, Spec, Work};
+pub use both::Both;
+pub use order::{Deployment, Input, JobOrder, Order, Output, Place, Spec, Turn, Work};
 
 /// The right to ask for a job, as the queue gave it: what names the job, and what proves that we were offered it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +35,24 @@ pub use order::{Deployment, Input, JobOrder, Output, Place, Spec, Work};
 pub struct Ticket {
     /// The queue's id of the job.
     pub job: String,
-    /// CodePipeline's nonce, or the receipt handle of SQS.
+    /// CodePipeline's nonce, or the receipt handle of SQS. Empty: the ledger alone carries the job, and the queue has
+    /// nothing more to say of it.
     pub receipt: String,
+    /// The message that it came as; `None` for CodePipeline, whose jobs are no messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+}
+
+/// How a message reached us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Delivery {
+    /// The URL of the queue that it came from.
+    pub queue: String,
+    /// When we got it.
+    pub received: Timestamp,
+    /// How often it has been handed out, this time included.
+    pub count: u32,
 }
 
 /// A job that may become ours.
@@ -70,6 +93,18 @@ pub enum Wanted {
         /// Why, in a sentence.
         why: String,
     },
+    /// It is, but not of us: the queue has handed it out again, or will. Nothing is to be reported, and if it comes
+    /// back it is a new one.
+    Elsewhere,
+}
+
+/// How a job is let go of without a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetGo {
+    /// The queue need not know it any more: it is over, or the ledger carries it.
+    ForGood,
+    /// Somebody should get it, after that long.
+    For(Duration),
 }
 
 /// What came of a report.
@@ -82,6 +117,8 @@ pub enum Reported {
         /// What the queue said.
         why: String,
     },
+    /// The job has not ended with that: the queue will offer it again, to whoever asks then.
+    Again,
 }
 
 /// How a job ended.
@@ -119,11 +156,14 @@ pub enum FailureKind {
 /// Where jobs come from. Calls may be made at the same time for different jobs; each may be repeated.
 ///
 /// More than the three methods of other traits: a job is taken in two steps, so that it can be written down between
-/// them, and none of the rest can be left out.
+/// them, and queues that keep messages want to be told what becomes of each.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// At most `free` jobs that could be ours, at once: it does not wait for one. `free` is at least 1.
-    async fn poll(&self, free: usize) -> Result<Vec<Offer>, Fault>;
+    /// At most `free` jobs that could be ours, in the order in which they were sent; fewer mean that there are no more
+    /// for now. A queue that can waits so long for the first one; others answer at once. `free` is at least 1.
+    ///
+    /// The call may be dropped while it waits. What it would have brought is brought by the next one.
+    async fn poll(&self, free: usize, wait: Duration) -> Result<Vec<Offer>, Fault>;
 
     /// Takes an offered job. Asked again after a crash, it says the same.
     async fn accept(&self, ticket: &Ticket) -> Result<Accepted, Fault>;
@@ -136,4 +176,48 @@ pub trait Queue: Send + Sync {
 
     /// Who may read the job's inputs and write its outputs; `None` is the worker itself.
     fn access(&self, ticket: &Ticket) -> Option<Arc<dyn Access>>;
+
+    /// Lets go of a job that will have no result from us. A queue without messages has nothing to let go of.
+    async fn let_go(&self, _: &Ticket, _: LetGo) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Gives back what a dropped [`Queue::poll`] has fetched since: there will be no further one.
+    async fn leave(&self) {}
+}
+
+/// What is told besides jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The message that it came as.
+    pub ticket: Ticket,
+    /// What it says.
+    pub says: Says,
+}
+
+/// What news say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// There is a job to be polled for.
+    Job {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// An execution of a pipeline was stopped, or one of its actions abandoned: the worker that has it should ask.
+    Stopped {
+        /// The execution.
+        execution: String,
+        /// When that was.
+        at: Timestamp,
+    },
+}
+
+/// Where news come from. Each reaches one worker, which need not be the one that it is for.
+#[async_trait]
+pub trait Events: Send + Sync {
+    /// Waits for news. What is not answered comes again, to whoever listens then.
+    async fn listen(&self) -> Result<Vec<News>, Fault>;
+
+    /// Answers: nobody needs it any more, or another worker should get it.
+    async fn answer(&self, news: &News, answer: LetGo) -> Result<(), Fault>;
 }

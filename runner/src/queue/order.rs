@@ -29,6 +29,34 @@ pub struct JobOrder {
     pub outputs: Vec<Output>,
     /// The key that results are encrypted with; `None` is the account's own for S3.
     pub encryption_key: Option<String>,
+    /// Which others it must wait for; `None`: CodePipeline has seen to that, or it runs beside all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
+}
+
+/// A job's place among those of its group, of which one is worked on at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Turn {
+    /// The group: a pipeline and a branch.
+    pub group: String,
+    /// What becomes of those that wait.
+    pub order: Order,
+    /// When it was sent, as text that sorts.
+    pub sent: String,
+    /// Whether its turn has come: what is begun is not superseded any more.
+    #[serde(default)]
+    pub begun: bool,
+}
+
+/// CodePipeline's execution modes that let one execution at a time into a stage (API reference, `executionMode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Of those that wait only the newest is worked on.
+    Superseded,
+    /// Each is worked on, in the order in which they were sent.
+    Queued,
 }
 
 /// Where a job stands.

@@ -23,9 +23,15 @@ impl Seat {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// Whether it is taken.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Takes one again, when one is free.
     pub async fn sit(&self) {
-        if self.own.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if self.is_taken() {
             return;
         }
         // The semaphore is never closed; without a permit the work would still be done, only with more beside it.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use aws_types::SdkConfig;
 use sd_notify::NotifyState;
 use tokio::net::{TcpListener, UnixListener};
 
@@ -12,6 +13,8 @@ use crate::cancel::{Cancel, Reason};
 use crate::control;
 use crate::fault::{Fault, io};
 use crate::queue::codepipeline::{CodePipeline, CodePipelineConfig};
+use crate::queue::sqs::{self, Listener, RunRequest, Sqs, SqsConfig};
+use crate::queue::{Both, Events, Queue};
 use crate::settings::Environment;
 use crate::signal;
 use crate::store::StateFolders;
@@ -20,8 +23,14 @@ use crate::worker::{Mode, Rhythm, Standing, Worker, WorkerConfig};
 
 /// A worker to put together.
 pub struct WorkerOrder {
-    /// Which jobs it takes.
-    pub asked: CodePipelineConfig,
+    /// Which jobs it takes from CodePipeline; `None`: none.
+    pub asked: Option<CodePipelineConfig>,
+    /// The pools that messages may name.
+    pub pools: Vec<String>,
+    /// The SQS queue that it takes messages from.
+    pub queue: Option<String>,
+    /// The SQS queue that tells of pipelines.
+    pub events: Option<String>,
     /// Jobs at the same time.
     pub seats: usize,
     /// Its times.
@@ -46,7 +55,7 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     let aws = Aws::default();
     let config = aws.config(None, None).await?;
     let me = identity(&config).await?;
-    let queue = Arc::new(CodePipeline::new(config, order.asked));
+    let (queue, events) = queues(&config, &order)?;
     let ledger = Arc::new(SqliteLedger::open(folders.root())?);
     let shop = JobShop::new(environment.clone(), folders.clone(), order.jobs, Some(me.account.clone()))?;
     let stop = Cancel::new();
@@ -67,11 +76,44 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     }
     tokio::spawn(tell_systemd(Arc::clone(&standing)));
     tracing::info!(account = me.account, "the worker begins");
-    let worked = worker.work().await;
+    let worked = worker.work(events).await;
     door.abort();
     let _ = std::fs::remove_file(&socket);
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     worked
+}
+
+/// Asks the workers of a queue for a run; the message's id.
+///
+/// # Errors
+/// No Region, or as the call's.
+pub async fn submit(queue: &str, request: &RunRequest) -> Result<String, Fault> {
+    sqs::submit(&Aws::default().config(None, None).await?, queue, request).await
+}
+
+/// Where the worker's jobs come from, and what it listens to.
+fn queues(aws: &SdkConfig, order: &WorkerOrder) -> Result<(Arc<dyn Queue>, Vec<Arc<dyn Events>>), Fault> {
+    let mut events: Vec<Arc<dyn Events>> = Vec::new();
+    let messages = order.queue.clone().map(|queue| {
+        let Rhythm { lease, heartbeat: pause, .. } = order.rhythm;
+        let (sqs, listener) = Sqs::open(aws, SqsConfig { queue, pools: order.pools.clone(), lease, pause });
+        events.push(Arc::new(listener));
+        Arc::new(sqs) as Arc<dyn Queue>
+    });
+    // Two readers of one queue would take each other's messages.
+    if let Some(queue) = order.events.clone().filter(|events| order.queue.as_ref() != Some(events)) {
+        events.push(Arc::new(Listener::open(aws, queue)));
+    }
+    let jobs = order.asked.clone().map(|asked| Arc::new(CodePipeline::new(aws.clone(), asked)) as Arc<dyn Queue>);
+    let queue = match (jobs, messages) {
+        (Some(jobs), Some(messages)) => Arc::new(Both::new(jobs, messages)),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => {
+            return Err(Fault::configuration("the worker has nothing to take jobs from")
+                .hint("name a queue with --queue, or leave --no-codepipeline out"));
+        }
+    };
+    Ok((queue, events))
 }
 
 /// The first signal drains, the second stops what runs, the third kills it.

@@ -6,29 +6,36 @@ use super::held::Held;
 use super::life::Life;
 use super::{Active, Job, Step, Worker, rhythm};
 use crate::fault::Fault;
-use crate::queue::{Accepted, FailureKind, JobResult, Offer, Refusal};
+use crate::queue::{Accepted, FailureKind, JobResult, LetGo, Offer, Refusal};
 use crate::store::ledger::{Entry, Taken};
 use crate::store::new_run_id;
 
 /// How often an offer is asked for before it is left to the queue's next poll.
 const TRIES: u32 = 3;
 
-/// Takes an offer, does the job and reports it.
-pub(super) async fn offered(
-    worker: &std::sync::Arc<Worker>,
-    offer: Offer,
-    permit: OwnedSemaphorePermit,
-    active: Active,
-) {
+/// Does a job that was offered and entered, and reports it.
+pub(super) async fn offered(worker: &std::sync::Arc<Worker>, held: Held, seat: Option<OwnedSemaphorePermit>) {
+    if let Some(life) = settle(worker, held).await {
+        life.seated(seat).live(worker).await;
+    }
+}
+
+/// Enters an offered job into the ledger. `None`: it is not ours to do.
+pub(super) async fn entered(worker: &Worker, offer: Offer, active: Active) -> Option<Held> {
     let id = offer.ticket.job.clone();
     match enter(worker, offer, active).await {
-        Ok(Some(held)) => {
-            if let Some(life) = settle(worker, held).await {
-                life.seated(worker, permit).live(worker).await;
-            }
+        Ok(None) => {
+            tracing::debug!(job = id, "somebody else has the job, or it is over");
+            None
         }
-        Ok(None) => tracing::debug!(job = id, "somebody else has the job"),
-        Err(fault) => tracing::warn!(job = id, %fault, "the job was not taken"),
+        Ok(held) => {
+            worker.turns.notify_waiters();
+            held
+        }
+        Err(fault) => {
+            tracing::warn!(job = id, %fault, "the job was not taken");
+            None
+        }
     }
 }
 
@@ -53,11 +60,15 @@ pub(super) async fn taken_over(worker: &std::sync::Arc<Worker>, entry: &Entry, a
 /// Writes an offer down. `None`: the job is held by another worker, or over.
 async fn enter(worker: &Worker, offer: Offer, active: Active) -> Result<Option<Held>, Fault> {
     let job = Job::offered(offer);
-    let taken = worker.ledger.take(&job.ticket.job, &worker.holder(), &job.text()?).await?;
-    let Taken::Ours(entry) = taken else { return Ok(None) };
+    let entry = match worker.ledger.take(&job.ticket.job, &worker.holder(), &job.text()?).await? {
+        Taken::Ours(entry) => entry,
+        Taken::Held { .. } => return Ok(None),
+        // It was offered a second time.
+        Taken::Closed => return worker.queue.let_go(&job.ticket, LetGo::ForGood).await.map(|()| None),
+    };
     let known = Job::parse(&entry.job, &entry.body)?;
-    // What was offered before and never taken is asked for with the newest ticket.
-    let job = if known.step == Step::Offered { job } else { known };
+    // What was offered before and never taken is asked for anew; and it is always the newest ticket that is good.
+    let job = if known.step == Step::Offered { job } else { Job { ticket: job.ticket, ..known } };
     Ok(Some(Held { job, entry, _active: active }))
 }
 

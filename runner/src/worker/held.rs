@@ -3,6 +3,7 @@
 use super::{Active, Job, Worker};
 use crate::clock;
 use crate::fault::Fault;
+use crate::queue::LetGo;
 use crate::store::ledger::Entry;
 
 /// A job whose lease is ours, as far as we know.
@@ -20,6 +21,30 @@ pub(super) enum Lease {
 }
 
 impl Held {
+    /// A job that was offered again is answered with what it was offered with last.
+    pub(super) fn renew_ticket(&mut self, worker: &Worker) {
+        if let Some(ticket) = worker.newer_ticket(&self.entry.job) {
+            self.job.ticket = ticket;
+        }
+    }
+
+    /// Gives the message of a run that waits for people up. From now on the ledger alone carries the job, and says so
+    /// before the message is gone: what is told to the queue of a message that is gone would look as if it were lost.
+    pub(super) async fn give_message_up(&mut self, worker: &Worker) -> Result<Lease, Fault> {
+        if self.job.ticket.delivery.is_none() || self.job.ticket.receipt.is_empty() {
+            return Ok(Lease::Ours);
+        }
+        let ticket = self.job.ticket.clone();
+        self.job.ticket.receipt.clear();
+        let written = self.write(worker).await;
+        match &written {
+            Ok(Lease::Ours) => worker.queue.let_go(&ticket, LetGo::ForGood).await?,
+            Ok(Lease::Lost) => {}
+            Err(_) => self.job.ticket = ticket,
+        }
+        written
+    }
+
     /// Writes the job down as it is now, and renews the lease.
     pub(super) async fn write(&mut self, worker: &Worker) -> Result<Lease, Fault> {
         let renewed = Entry { body: self.job.text()?, until: worker.holder().until, ..self.entry.clone() };

@@ -1,21 +1,25 @@
 //! The life of a job that is ours: done, and then reported. Each step is written down before the next begins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::held::{Held, Lease};
+use super::turn::{self, Waited};
 use super::work::do_work;
 use super::{Step, Worker, outbox};
 use crate::cancel::Reason;
 use crate::clock;
-use crate::queue::{JobOrder, JobResult, Wanted};
+use crate::queue::{FailureKind, JobOrder, JobResult, LetGo, Refusal, Wanted};
 use crate::run::Seat;
+use crate::store::ledger::Entry;
 
 /// A job that is ours.
 pub(super) struct Life {
     held: Held,
     seat: Option<OwnedSemaphorePermit>,
+    turn: Option<Entry>,
 }
 
 /// How the work on a job ended.
@@ -26,16 +30,20 @@ enum End {
     Unwanted(String),
     /// Somebody else has it now.
     Lost,
+    /// The queue hands it out again.
+    Elsewhere,
+    /// Its turn had not come when the worker took nothing new any more.
+    GivenUp,
 }
 
 impl Life {
     pub(super) fn of(held: Held) -> Self {
-        Self { held, seat: None }
+        Self { held, seat: None, turn: None }
     }
 
     /// With a seat that it has already.
-    pub(super) fn seated(self, _: &Worker, seat: OwnedSemaphorePermit) -> Self {
-        Self { seat: Some(seat), ..self }
+    pub(super) fn seated(self, seat: Option<OwnedSemaphorePermit>) -> Self {
+        Self { seat, ..self }
     }
 
     /// Does what is left to do.
@@ -55,15 +63,23 @@ impl Life {
                     if let Err(fault) = self.held.close(worker).await {
                         tracing::error!(job = id, %fault, "the ledger cannot be written");
                     }
-                    return;
+                    return self.end_turn(worker).await;
                 }
                 End::Lost => {
                     tracing::warn!(job = id, "another worker has taken the job; nothing is reported");
                     worker.standing.lost();
                     return;
                 }
+                End::Elsewhere => {
+                    tracing::warn!(job = id, "the queue has handed the job out again; nothing is reported");
+                    worker.standing.lost();
+                    self.held.forget(worker).await;
+                    return self.end_turn(worker).await;
+                }
+                End::GivenUp => return self.give_back(worker, &order).await,
             }
         }
+        self.end_turn(worker).await;
         self.seat.take();
         outbox::deliver(worker, self.held).await;
     }
@@ -86,21 +102,17 @@ impl Life {
     }
 
     async fn work(&mut self, worker: &Arc<Worker>, run: &str, order: &JobOrder) -> End {
-        let permit = match self.seat.take() {
-            Some(permit) => Some(permit),
-            None => Arc::clone(&worker.seats).acquire_owned().await.ok(),
+        let seat = match self.place(worker, order).await {
+            Ok(permit) => Arc::new(Seat::taken(Arc::clone(&worker.seats), permit)),
+            Err(end) => return end,
         };
-        let seat = Arc::new(match permit {
-            Some(permit) => Seat::taken(Arc::clone(&worker.seats), permit),
-            None => return End::Lost,
-        });
         let cancel = worker.stop.child();
         let standing = worker.standing.begin(&self.held.entry.job, run, order, clock::now());
         let ticket = self.held.job.ticket.clone();
         let mut done = std::pin::pin!(do_work(worker, &ticket, run, order, &seat, &cancel));
         let end = tokio::select! {
             result = &mut done => End::Result(result),
-            end = hear(worker, &mut self.held, order) => {
+            end = hear(worker, &mut self.held, self.turn.as_mut(), Some(&seat), order) => {
                 cancel.request(if matches!(end, End::Lost) { Reason::Killed } else { Reason::Stopped });
                 // What it left in the engine is removed before anybody else is told.
                 done.await;
@@ -110,16 +122,92 @@ impl Life {
         drop(standing);
         end
     }
+
+    /// Waits until it is the job's turn and there is a seat for it. It holds none before.
+    async fn place(&mut self, worker: &Arc<Worker>, order: &JobOrder) -> Result<OwnedSemaphorePermit, End> {
+        let mut seat = self.seat.take();
+        if let Some(turn) = &order.turn {
+            let id = self.held.entry.job.clone();
+            let waited = tokio::select! {
+                waited = turn::wait(worker, &id, turn, &mut seat) => waited,
+                end = hear(worker, &mut self.held, None, None, order) => return Err(end),
+            };
+            match waited {
+                Waited::Come(entry) => self.turn = Some(entry),
+                Waited::Superseded { by } => return Err(End::Result(superseded(worker, &id, &by))),
+                Waited::GivenUp => return Err(End::GivenUp),
+            }
+            self.note_turn(worker).await;
+        }
+        match seat {
+            Some(permit) => Ok(permit),
+            None => tokio::select! {
+                permit = Arc::clone(&worker.seats).acquire_owned() => permit.map_err(|_| End::Lost),
+                end = hear(worker, &mut self.held, self.turn.as_mut(), None, order) => Err(end),
+            },
+        }
+    }
+
+    /// Writes down that the job's turn has come.
+    async fn note_turn(&mut self, worker: &Worker) {
+        if let Ok(JobOrder { turn: Some(turn), .. }) = &mut self.held.job.order {
+            turn.begun = true;
+        }
+        if let Err(fault) = self.held.write(worker).await {
+            tracing::warn!(job = self.held.entry.job, %fault, "that a job is begun is written down later");
+        }
+    }
+
+    /// Gives a job that was not begun back to its queue; one that an earlier process began stays ours.
+    async fn give_back(self, worker: &Worker, order: &JobOrder) {
+        if order.turn.as_ref().is_some_and(|turn| turn.begun) {
+            return;
+        }
+        self.held.forget(worker).await;
+        worker.standing.given_back();
+        if let Err(fault) = worker.queue.let_go(&self.held.job.ticket, LetGo::For(Duration::ZERO)).await {
+            tracing::warn!(job = self.held.entry.job, %fault, "the job will be offered again when its lease is over");
+        }
+    }
+
+    async fn end_turn(&mut self, worker: &Arc<Worker>) {
+        if let Some(turn) = self.turn.take() {
+            turn::end(worker, &turn).await;
+        }
+    }
 }
 
-/// Renews the lease and asks whether the job is still wanted, until it is not.
-async fn hear(worker: &Arc<Worker>, held: &mut Held, order: &JobOrder) -> End {
+fn superseded(worker: &Worker, job: &str, by: &str) -> JobResult {
+    tracing::info!(job, by, "the job is superseded by a newer one");
+    worker.standing.superseded();
+    let message = format!("superseded by {by}, which was sent later");
+    let failure = Some(Refusal { kind: FailureKind::JobFailed, message });
+    JobResult { failure, ..JobResult::default() }
+}
+
+/// How often in a row the queue must say that a job is elsewhere. The newer ticket may be on its way to us.
+const ELSEWHERE: u32 = 2;
+
+/// Renews the leases and asks whether the job is still wanted, until it is not. The message of a run that has left its
+/// seat is given up.
+async fn hear(
+    worker: &Arc<Worker>,
+    held: &mut Held,
+    mut turn: Option<&mut Entry>,
+    seat: Option<&Seat>,
+    order: &JobOrder,
+) -> End {
+    let mut elsewhere = 0;
     loop {
         tokio::select! {
             () = tokio::time::sleep(super::rhythm::jittered(worker.config.rhythm.heartbeat)) => {}
             () = worker.standing.asked_again() => {}
         }
-        match held.write(worker).await {
+        held.renew_ticket(worker);
+        let parks = seat.is_some_and(|seat| !seat.is_taken());
+        let written = if parks { held.give_message_up(worker).await } else { Ok(Lease::Ours) };
+        let written = if let Ok(Lease::Ours) = written { held.write(worker).await } else { written };
+        match written {
             Ok(Lease::Ours) => {}
             Ok(Lease::Lost) => return End::Lost,
             // As long as the lease lasts nobody else takes the job; after that it must be taken for lost.
@@ -129,9 +217,14 @@ async fn hear(worker: &Arc<Worker>, held: &mut Held, order: &JobOrder) -> End {
             }
             Err(fault) => tracing::warn!(job = held.entry.job, %fault, "the lease cannot be renewed"),
         }
+        if let Some(turn) = turn.as_deref_mut() {
+            turn::renew(worker, turn).await;
+        }
         match worker.queue.heartbeat(&held.job.ticket, order).await {
-            Ok(Wanted::Yes) => {}
+            Ok(Wanted::Yes) => elsewhere = 0,
             Ok(Wanted::No { why }) => return End::Unwanted(why),
+            Ok(Wanted::Elsewhere) if elsewhere + 1 >= ELSEWHERE => return End::Elsewhere,
+            Ok(Wanted::Elsewhere) => elsewhere += 1,
             Err(fault) => tracing::debug!(job = held.entry.job, %fault, "whether the job is wanted cannot be asked"),
         }
     }

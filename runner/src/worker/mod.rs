@@ -5,6 +5,7 @@
 //! whoever takes its leases over. It does not know where jobs come from, how work is done, or who looks at it.
 
 mod accept;
+mod hearing;
 mod held;
 mod job;
 mod life;
@@ -12,26 +13,29 @@ mod outbox;
 mod result;
 mod rhythm;
 mod standing;
+mod turn;
 mod work;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::bucket::{Access, Buckets};
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::fault::Fault;
-use crate::queue::{JobOrder, Queue};
+use crate::queue::{Events, JobOrder, Offer, Queue, Ticket};
 use crate::run::{Run, Seat};
 use crate::state::RunState;
 use crate::store::Ownership;
-use crate::store::ledger::{Holder, Ledger};
+use crate::store::ledger::{Entry, Holder, Ledger};
 
 pub use job::{Job, Step};
 pub use rhythm::Rhythm;
@@ -97,7 +101,10 @@ pub struct Worker {
     pub nudge: Arc<Notify>,
     /// Stops what runs; a drain does not.
     stop: Cancel,
-    active: Mutex<HashSet<String>>,
+    /// The jobs that this process is busy with, and with which newer ticket each was offered again since.
+    active: Mutex<HashMap<String, Option<Ticket>>>,
+    /// Woken when a turn of this machine has ended, or somebody has lined up for one.
+    turns: Notify,
     tasks: TaskTracker,
 }
 
@@ -123,15 +130,25 @@ impl Worker {
             nudge: Arc::new(Notify::new()),
             stop,
             active: Mutex::default(),
+            turns: Notify::new(),
             tasks: TaskTracker::new(),
         })
     }
 
-    /// Works until it is drained or stopped, and everything that it began is reported or safely in the ledger.
+    /// Works until it is drained or stopped, and everything that it began is reported or safely in the ledger. Events
+    /// are listened to until the end: what still runs may be abandoned.
     ///
     /// # Errors
     /// When the ledger cannot be read at the start: without it nothing may be begun.
-    pub async fn work(self: &Arc<Self>) -> Result<(), Fault> {
+    pub async fn work(self: &Arc<Self>, events: Vec<Arc<dyn Events>>) -> Result<(), Fault> {
+        let heard = events.iter().map(|events| hearing::hear(self, events.as_ref()));
+        tokio::select! {
+            worked = self.work_deaf() => worked,
+            _ = futures_util::future::join_all(heard), if !events.is_empty() => Ok(()),
+        }
+    }
+
+    async fn work_deaf(self: &Arc<Self>) -> Result<(), Fault> {
         self.recover().await?;
         let sweeps = async {
             loop {
@@ -148,7 +165,7 @@ impl Worker {
         }
         self.standing.set(Mode::Draining);
         self.tasks.close();
-        self.tasks.wait().await;
+        tokio::join!(self.tasks.wait(), self.queue.leave());
         Ok(())
     }
 
@@ -156,18 +173,37 @@ impl Worker {
     async fn claim(self: &Arc<Self>) {
         let mut pause = self.config.rhythm.pause();
         loop {
-            let Some(permit) = self.seat().await else { return };
-            match self.poll(permit).await {
-                Ok(full) => pause.answered(full),
+            let Some(seat) = self.seat().await else { return };
+            let free = self.seats.available_permits() + 1;
+            // Nobody sits while the queue waits: a run that comes back from a gate needs the seat.
+            drop(seat);
+            let asked = Instant::now();
+            let answer = tokio::select! {
+                biased;
+                answer = self.queue.poll(free, self.config.rhythm.poll) => answer,
+                () = self.nudge.notified() => {
+                    pause.nudged();
+                    continue;
+                }
+                () = self.standing.mode_other_than(Mode::Working) => continue,
+            };
+            match answer {
+                Ok(offers) => {
+                    self.standing.polled(clock::now(), offers.len());
+                    pause.answered(offers.len(), free);
+                    self.take(offers).await;
+                }
                 Err(fault) => {
                     self.standing.cannot_claim(Some(fault.message.clone()));
                     tracing::warn!(%fault, hint = fault.hint, "no jobs can be claimed");
                     pause.failed();
                 }
             }
+            // A queue that has waited for jobs has used the pause up.
+            let left = pause.next().saturating_sub(asked.elapsed());
             tokio::select! {
-                () = tokio::time::sleep(pause.next()) => {}
-                () = self.nudge.notified() => {}
+                () = tokio::time::sleep(left) => {}
+                () = self.nudge.notified() => pause.nudged(),
                 () = self.standing.mode_other_than(Mode::Working) => {}
             }
         }
@@ -198,27 +234,20 @@ impl Worker {
         }
     }
 
-    /// Asks once, for as many jobs as there are seats. Whether all of them were filled.
-    async fn poll(self: &Arc<Self>, first: OwnedSemaphorePermit) -> Result<bool, Fault> {
-        let mut permits = vec![first];
-        while let Ok(permit) = Arc::clone(&self.seats).try_acquire_owned() {
-            permits.push(permit);
-        }
-        let offers = self.queue.poll(permits.len()).await?;
-        self.standing.polled(clock::now(), offers.len());
-        let full = offers.len() >= permits.len();
+    /// Takes what was offered. Jobs are written down in the order in which they were sent, before any is begun.
+    async fn take(self: &Arc<Self>, offers: Vec<Offer>) {
         for offer in offers {
-            let Some(permit) = permits.pop() else { break };
-            let Some(active) = self.begin(&offer.ticket.job) else { continue };
+            let seat = Arc::clone(&self.seats).try_acquire_owned().ok();
+            let Some(active) = self.begin_anew(&offer.ticket) else { continue };
+            let Some(held) = accept::entered(self, offer, active).await else { continue };
             let worker = Arc::clone(self);
-            self.tasks.spawn(async move { accept::offered(&worker, offer, permit, active).await });
+            self.tasks.spawn(async move { accept::offered(&worker, held, seat).await });
         }
-        Ok(full)
     }
 
     /// Goes on with what an earlier process of this worker left.
     async fn recover(self: &Arc<Self>) -> Result<(), Fault> {
-        for entry in self.ledger.open().await? {
+        for entry in self.open_jobs().await? {
             if entry.owner != self.config.owner {
                 continue;
             }
@@ -237,7 +266,7 @@ impl Worker {
     /// Takes the jobs of workers whose lease ran out.
     async fn take_over(self: &Arc<Self>) -> Result<(), Fault> {
         let now = clock::now();
-        for entry in self.ledger.open().await? {
+        for entry in self.open_jobs().await? {
             if entry.until > now || self.standing.mode() != Mode::Working {
                 continue;
             }
@@ -251,10 +280,40 @@ impl Worker {
         Ok(())
     }
 
+    /// The jobs in the ledger; turns are kept there too.
+    async fn open_jobs(&self) -> Result<Vec<Entry>, Fault> {
+        let mut open = self.ledger.open().await?;
+        open.retain(|entry| !turn::is_turn(entry));
+        Ok(open)
+    }
+
     /// Marks a job as one that this process is busy with; `None` when it is already.
     fn begin(self: &Arc<Self>, job: &str) -> Option<Active> {
-        let new = self.active.lock().unwrap_or_else(PoisonError::into_inner).insert(job.to_owned());
-        new.then(|| Active { worker: Arc::clone(self), job: job.to_owned() })
+        match self.active.lock().unwrap_or_else(PoisonError::into_inner).entry(job.to_owned()) {
+            Slot::Occupied(_) => None,
+            Slot::Vacant(slot) => {
+                slot.insert(None);
+                Some(Active { worker: Arc::clone(self), job: job.to_owned() })
+            }
+        }
+    }
+
+    /// The same for a job that is offered. The message of one that is busy already is answered with the newest receipt.
+    fn begin_anew(self: &Arc<Self>, ticket: &Ticket) -> Option<Active> {
+        let begun = self.begin(&ticket.job);
+        if begun.is_none() && ticket.delivery.is_some() {
+            self.active
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(ticket.job.clone())
+                .and_modify(|newest| *newest = Some(ticket.clone()));
+        }
+        begun
+    }
+
+    /// The ticket with which a job was offered again since it was begun, once.
+    fn newer_ticket(&self, job: &str) -> Option<Ticket> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner).get_mut(job).and_then(Option::take)
     }
 
     /// The holder of a lease from now on.

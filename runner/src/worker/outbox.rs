@@ -17,6 +17,7 @@ pub(super) async fn deliver(worker: &Arc<Worker>, mut held: Held) {
     let mut pause = PAUSE;
     let mut drained_for = Duration::ZERO;
     loop {
+        held.renew_ticket(worker);
         // A worker that lost the job must not report it: whoever has it now will.
         match held.write(worker).await {
             Ok(Lease::Ours) => match worker.queue.report(&held.job.ticket, &result).await {
@@ -41,6 +42,11 @@ pub(super) async fn deliver(worker: &Arc<Worker>, mut held: Held) {
 async fn settled(worker: &Arc<Worker>, mut held: Held, reported: Reported, succeeded: bool) {
     match reported {
         Reported::Delivered => worker.standing.delivered(succeeded),
+        Reported::Again => {
+            tracing::info!(job = held.entry.job, "the job is given back to its queue");
+            worker.standing.given_back();
+            return held.forget(worker).await;
+        }
         // It has a result, perhaps ours of which the answer was lost; or its pipeline does not wait any more.
         Reported::Refused { why } => {
             tracing::info!(job = held.entry.job, why, "the queue takes no result for the job");

@@ -28,7 +28,7 @@ impl Default for Rhythm {
 
 impl Rhythm {
     pub(super) fn pause(&self) -> Pause {
-        Pause { poll: self.poll, longest: self.longest, failures: 0, full: false }
+        Pause { poll: self.poll, longest: self.longest, failures: 0, soon: None }
     }
 }
 
@@ -37,26 +37,36 @@ pub(super) struct Pause {
     poll: Duration,
     longest: Duration,
     failures: u32,
-    full: bool,
+    soon: Option<Duration>,
 }
 
+/// The longest pause when there is reason to think that there are more jobs.
+const SOON: Duration = Duration::from_secs(1);
+
 impl Pause {
-    /// An answer came; one that filled every seat is followed by the next poll at once.
-    pub(super) fn answered(&mut self, full: bool) {
-        (self.failures, self.full) = (0, full);
+    /// An answer came. One that filled every seat is followed by the next poll at once, one with fewer jobs soon.
+    pub(super) fn answered(&mut self, found: usize, free: usize) {
+        self.failures = 0;
+        self.soon = match found {
+            0 => None,
+            found if found >= free => Some(Duration::ZERO),
+            _ => Some(SOON),
+        };
     }
 
     /// No answer came.
     pub(super) fn failed(&mut self) {
-        (self.failures, self.full) = (self.failures.saturating_add(1), false);
+        (self.failures, self.soon) = (self.failures.saturating_add(1), None);
+    }
+
+    /// Somebody says that there is a job. It may not be there yet when it is polled for.
+    pub(super) fn nudged(&mut self) {
+        self.soon = Some(SOON);
     }
 
     pub(super) fn next(&self) -> Duration {
-        if self.full {
-            return Duration::ZERO;
-        }
         let doubled = self.poll.saturating_mul(1 << self.failures.min(10)).min(self.longest.max(self.poll));
-        jittered(doubled)
+        jittered(self.soon.map_or(doubled, |soon| soon.min(doubled)))
     }
 }
 
@@ -79,9 +89,11 @@ mod tests {
         assert!(near(&pause, 40.0));
         (0..40).for_each(|_| pause.failed());
         assert!(near(&pause, 120.0));
-        pause.answered(true);
+        pause.answered(2, 2);
         assert_eq!(pause.next(), Duration::ZERO);
-        pause.answered(false);
+        pause.answered(1, 2);
+        assert!(near(&pause, 1.0));
+        pause.answered(0, 2);
         assert!(near(&pause, 10.0));
     }
 }

@@ -31,6 +31,9 @@ pub struct JobStanding {
     pub run: String,
     /// Its pipeline and action, as far as they are known.
     pub what: String,
+    /// The execution of its pipeline; empty without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub execution: String,
     /// Its project.
     pub project: String,
     /// Since when.
@@ -59,6 +62,10 @@ pub struct Totals {
     pub unwanted: u64,
     /// Jobs that another worker took over.
     pub lost: u64,
+    /// Jobs that a newer one of their group came before.
+    pub superseded: u64,
+    /// Jobs that were given back to their queue.
+    pub given_back: u64,
 }
 
 /// All of it.
@@ -168,7 +175,8 @@ impl Standing {
         let what = [&order.place.pipeline, &order.place.stage, &order.place.action];
         let what = what.into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/");
         let (job, run) = (job.to_owned(), run.to_owned());
-        let begun = JobStanding { job: job.clone(), run, what, project: order.project.clone(), since };
+        let (execution, project) = (order.place.execution.clone(), order.project.clone());
+        let begun = JobStanding { job: job.clone(), run, what, execution, project, since };
         self.lock().1.insert(job.clone(), begun);
         Begun { standing: Arc::clone(self), job }
     }
@@ -192,6 +200,19 @@ impl Standing {
 
     pub(super) fn unwanted(&self) {
         self.lock().0.totals.unwanted += 1;
+    }
+
+    /// Whether a job of an execution is being done.
+    pub(super) fn executes(&self, execution: &str) -> bool {
+        self.lock().1.values().any(|job| job.execution == execution)
+    }
+
+    pub(super) fn superseded(&self) {
+        self.lock().0.totals.superseded += 1;
+    }
+
+    pub(super) fn given_back(&self) {
+        self.lock().0.totals.given_back += 1;
     }
 
     pub(super) fn refused(&self) {

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod crash;
+mod heard;
 mod jobs;
+mod mail;
 mod migrated;
+mod sqs;
 mod stand;
 mod stop;

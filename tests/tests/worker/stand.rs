@@ -24,9 +24,22 @@ impl Stand {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let (emulator, image) = tokio::join!(AwsEmulator::start(), images::busybox());
         let mut settings = Settings::new(REGION, ACCOUNT);
         change(&mut settings);
+        Self::on(AwsEmulator::start().await, settings).await
+    }
+
+    /// With a queue of what happens to its pipelines, and its URL.
+    pub(crate) async fn heard_of() -> (Self, String) {
+        let emulator = AwsEmulator::start().await;
+        let sqs = aws_sdk_sqs::Client::new(&emulator.config(ACCOUNT).await);
+        let url = sqs.create_queue().queue_name("events").send().await.unwrap().queue_url.unwrap();
+        let settings = Settings { queue_url: Some(url.clone()), ..Settings::new(REGION, ACCOUNT) };
+        (Self::on(emulator, settings).await, url)
+    }
+
+    async fn on(emulator: AwsEmulator, settings: Settings) -> Self {
+        let image = images::busybox().await;
         let service = CodePipeline::start_with(&emulator, settings).await;
         for category in Category::ALL {
             let mut spec = ActionTypeSpec::new(category.name(), "Sluice");

@@ -77,7 +77,10 @@ fn minutes(name: &str, minutes: Option<u32>) -> Result<Option<u64>, String> {
     }
 }
 
-fn variables(written: &[options::EnvironmentVariable]) -> Result<Vec<EnvironmentVariable>, String> {
+/// Variables as CodeBuild's API writes them.
+pub(in crate::queue) fn variables(
+    written: &[options::EnvironmentVariable],
+) -> Result<Vec<EnvironmentVariable>, String> {
     written.iter().map(variable).collect()
 }
 

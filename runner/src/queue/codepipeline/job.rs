@@ -12,7 +12,7 @@ use crate::queue::{FailureKind, Input, JobOrder, Offer, Output, Place, Refusal, 
 
 /// The offer of a job; `None` for one that names neither itself nor its nonce.
 pub(super) fn offer(job: &Job, category: Category) -> Option<Offer> {
-    let ticket = Ticket { job: job.id()?.to_owned(), receipt: job.nonce()?.to_owned() };
+    let ticket = Ticket { job: job.id()?.to_owned(), receipt: job.nonce()?.to_owned(), delivery: None };
     let order = match job.data() {
         Some(data) => order(&ticket.job, data, category)
             .map_err(|message| Refusal { kind: FailureKind::ConfigurationError, message }),
@@ -53,6 +53,7 @@ fn order(job: &str, data: &JobData, category: Category) -> Result<JobOrder, Stri
         },
         outputs: data.output_artifacts().iter().map(output).collect::<Result<_, _>>()?,
         encryption_key: data.encryption_key().map(|key| key.id().to_owned()),
+        turn: None,
     })
 }
 

@@ -5,7 +5,7 @@
 //! A result needs nothing but the job's id, so that whoever holds the lease can report it.
 
 pub mod action_type;
-mod configuration;
+pub(super) mod configuration;
 mod execution;
 mod job;
 pub mod options;
@@ -82,7 +82,7 @@ fn action_type_id(category: Category) -> Result<ActionTypeId, Fault> {
 
 #[async_trait]
 impl Queue for CodePipeline {
-    async fn poll(&self, free: usize) -> Result<Vec<Offer>, Fault> {
+    async fn poll(&self, free: usize, _: std::time::Duration) -> Result<Vec<Offer>, Fault> {
         let first = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % self.asked.len().max(1);
         let mut offers = Vec::new();
         for (category, pool) in self.asked.iter().cycle().skip(first).take(self.asked.len()) {
