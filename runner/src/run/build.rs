@@ -36,11 +36,9 @@ impl Run {
             return Ok(Outcome::TimedOut { message });
         };
         let key = SandboxKey { run: self.id.clone(), name: sandbox_name(action) };
+        let sandbox = self.removals.expect();
         let result = self.in_sandbox(action, build, &key).await;
-        let cleaned = self.ports.sandboxes.destroy(&key.run, Some(&key.name)).await;
-        if let Err(fault) = cleaned {
-            self.notice(action, true, format!("the build's container may be left in the engine: {fault}"));
-        }
+        self.remove_meanwhile(action, key, sandbox);
         result
     }
 

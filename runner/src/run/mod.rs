@@ -11,6 +11,7 @@ mod environment;
 mod gate;
 mod image;
 mod program;
+mod removal;
 mod seat;
 mod stage;
 mod values;
@@ -19,7 +20,6 @@ mod workspace;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use pipeline_spec::plan::{Plan, Source};
 use serde::{Deserialize, Serialize};
@@ -146,6 +146,7 @@ pub struct Run {
     /// The user that files belong to in the end, unless that is root.
     pub owner: Option<(u32, u32)>,
     slots: Semaphore,
+    removals: removal::Removals,
     fetched: OnceCell<PathBuf>,
     prefetched: Mutex<Option<Prefetched>>,
     inputs: OnceCell<()>,
@@ -170,6 +171,7 @@ impl Run {
     ) -> Arc<Self> {
         let slots = Semaphore::new(options.parallel.max(1));
         let (fetched, prefetched, inputs) = (OnceCell::new(), Mutex::new(prefetched), OnceCell::new());
+        let removals = removal::Removals::default();
         Arc::new(Self {
             id,
             plan,
@@ -180,6 +182,7 @@ impl Run {
             folders,
             owner,
             slots,
+            removals,
             fetched,
             prefetched,
             inputs,
@@ -189,9 +192,9 @@ impl Run {
 
     /// Carries the plan out, or what is left of it, and leaves nothing in the engine.
     pub async fn carry_out(self: &Arc<Self>) -> Outcome {
-        self.begin();
+        let resumed = self.begin();
         let outcome = self.all_stages().await.unwrap_or_else(Outcome::from);
-        self.clean_up().await;
+        self.clean_up(resumed).await;
         self.recorder.flush();
         // A run that could not be recorded was stopped by nobody.
         let outcome = self.recorder.fault().map_or(outcome, Outcome::from);
@@ -199,7 +202,8 @@ impl Run {
         outcome
     }
 
-    fn begin(&self) {
+    /// Tells the beginning. Returns whether an earlier process began the run.
+    fn begin(&self) -> bool {
         let resumed = self.recorder.with(|state| state.span.started.is_some());
         self.recorder.tell(if resumed {
             What::RunResumed {}
@@ -211,6 +215,7 @@ impl Run {
                 initiator: self.options.user.clone(),
             }
         });
+        resumed
     }
 
     async fn all_stages(self: &Arc<Self>) -> Result<Outcome, Fault> {
@@ -234,27 +239,6 @@ impl Run {
             })
         });
         if still_needed { self.source().await.map(|_| ()) } else { Ok(()) }
-    }
-
-    /// Removes whatever the run left in the engine, under no token but its own time limit.
-    async fn clean_up(&self) {
-        const LIMIT: Duration = Duration::from_secs(120);
-        let destroyed = tokio::time::timeout(LIMIT, self.ports.sandboxes.destroy(&self.id, None)).await;
-        let failure = match destroyed {
-            Ok(Ok(())) => None,
-            Ok(Err(fault)) => Some(fault.message),
-            Err(_) => Some(format!("the engine did not answer within {} seconds", LIMIT.as_secs())),
-        };
-        if let Err(fault) = self.folders.note_left_in_engine(failure.is_some()) {
-            tracing::warn!(%fault, "what is left in the engine could not be noted");
-        }
-        if let Some(failure) = failure {
-            let text = format!("containers of this run may be left in the engine: {failure}");
-            self.recorder.tell(What::Notice { action: None, warning: true, text });
-        }
-        if !self.options.keep {
-            self.drop_workspaces();
-        }
     }
 
     /// The outcome of work that was stopped.

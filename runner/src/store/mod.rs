@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::event::{Event, Slot};
@@ -69,8 +70,15 @@ impl Record {
         std::fs::create_dir_all(folder).map_err(crate::fault::io(folder))?;
         let file = folder.join("record.db");
         let open = || -> rusqlite::Result<Self> {
+            let is_new = file.metadata().map_or(true, |metadata| metadata.len() == 0);
             let connection = Connection::open(&file)?;
             connection.busy_timeout(BUSY)?;
+            // A closing process need not wait for the disk; [`Record::settle`] and the next writers bring it there.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            if is_new {
+                // Nothing can be lost of a record that holds nothing, so nobody waits for the disk either.
+                connection.pragma_update(None, "synchronous", "OFF")?;
+            }
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
@@ -87,8 +95,8 @@ impl Record {
         match version {
             VERSION => Ok(()),
             0 => {
-                self.connection.execute_batch(SCHEMA).map_err(fault)?;
-                self.connection.pragma_update(None, "user_version", VERSION).map_err(fault)
+                let all_or_none = format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;");
+                self.connection.execute_batch(&all_or_none).map_err(fault)
             }
             newer => {
                 Err(Fault::system(format!("{}: written by a newer sluice (record version {newer})", file.display()))
@@ -123,6 +131,12 @@ impl Record {
             transaction.commit()
         };
         add().map_err(|error| broken(&format!("run {run}"), &error))
+    }
+
+    /// Brings what was written so far to where a loss of power cannot take it. Others may write meanwhile.
+    pub fn settle(&self) -> Result<(), Fault> {
+        let settled = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        settled.map_err(|error| broken("the record", &error))
     }
 
     /// The events of a run after that number, in order.

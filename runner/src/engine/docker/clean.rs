@@ -39,13 +39,20 @@ pub(super) async fn destroy(engine: &DockerEngine, run: &str, name: Option<&str>
         None => format!("cleaning up after {run}"),
     };
     if let Some(name) = name {
-        // By far the most often there is this one container, so it goes without a question.
-        let container = container::name(&SandboxKey { run: run.to_owned(), name: name.to_owned() });
+        // By far the most often there is this one container, so it goes without a question. One that this very process
+        // made and has removed leaves nothing to look for.
+        let key = SandboxKey { run: run.to_owned(), name: name.to_owned() };
+        let container = container::name(&key);
         let completed = engine.completed().remove(&container);
         if !completed {
             owner::give_back(client, &container).await.map_err(|error| engine.fault(&doing, &error))?;
         }
-        remove_container(client, &container).await.map_err(|error| engine.fault(&doing, &error))?;
+        let removed = remove(client, &container).await;
+        let is_alone = engine.alone().remove(&key);
+        if is_alone && removed.is_ok() {
+            return Ok(());
+        }
+        gone_or_busy(removed).map_err(|error| engine.fault(&doing, &error))?;
     }
     let filters = filters(run, name);
     let mut pauses = PAUSES.iter();
@@ -116,7 +123,7 @@ impl Rest {
     /// Containers first: networks and volumes hang on them.
     async fn remove(&self, client: &Docker) -> Result<(), Error> {
         all(self.owned.iter().map(|container| owner::give_back(client, container))).await?;
-        all(self.containers.iter().map(|container| remove_container(client, container))).await?;
+        all(self.containers.iter().map(async |container| gone_or_busy(remove(client, container).await))).await?;
         all(self.networks.iter().map(async |network| gone_or_busy(client.remove_network(network).await))).await?;
         let options = None::<RemoveVolumeOptions>;
         all(self.volumes.iter().map(async |volume| gone_or_busy(client.remove_volume(volume, options.clone()).await)))
@@ -129,9 +136,9 @@ async fn all(removals: impl Iterator<Item = impl Future<Output = Result<(), Erro
 }
 
 /// Kills and removes, with anonymous volumes.
-async fn remove_container(client: &Docker, name: &str) -> Result<(), Error> {
+async fn remove(client: &Docker, name: &str) -> Result<(), Error> {
     let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-    gone_or_busy(client.remove_container(name, Some(options)).await)
+    client.remove_container(name, Some(options)).await
 }
 
 /// What is gone already is as good as removed, and what is busy gets another round.

@@ -32,6 +32,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use tokio::sync::{OnceCell, mpsc};
+use tokio::time::Instant;
 
 use super::{Ending, Engine, Record, SandboxKey, SandboxSpec, Sandboxes, Stop};
 use crate::cancel::Cancel;
@@ -42,7 +43,9 @@ pub use pull::{NoLogins, RegistryLogin, RegistryLogins};
 
 /// Longer than any call of ours should take: a busy engine may need a minute to start a container.
 const CALL_SECONDS: u64 = 300;
-/// The first wait between two looks at records that do not grow, and the longest.
+/// The shortest wait between two looks at records that do not grow, and the longest. In between it is this part of the
+/// time for which they have not grown: whatever they are late by is little beside what it took.
+const PART: u32 = 16;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
@@ -68,13 +71,16 @@ pub struct DockerEngine {
     pulls: pull::Pulls,
     /// Containers whose drivers were seen to come to their end: nothing is left to do but to remove them.
     completed: Mutex<HashSet<String>>,
+    /// Sandboxes that this process made, and that are a container and nothing else.
+    alone: Mutex<HashSet<SandboxKey>>,
 }
 
 impl DockerEngine {
     /// An engine at the place that the configuration names; `logins` tells the credentials of registries.
     #[must_use]
     pub fn new(config: DockerConfig, logins: Arc<dyn RegistryLogins>) -> Self {
-        Self { config, client: OnceCell::new(), pulls: pull::Pulls::new(logins), completed: Mutex::default() }
+        let (pulls, completed, alone) = (pull::Pulls::new(logins), Mutex::default(), Mutex::default());
+        Self { config, client: OnceCell::new(), pulls, completed, alone }
     }
 
     /// Asks the engine for its version: its name, its version, and its API's.
@@ -108,6 +114,11 @@ impl DockerEngine {
         self.completed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The sandboxes of this process that need one call to be removed.
+    fn alone(&self) -> MutexGuard<'_, HashSet<SandboxKey>> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A fault in something that has nothing to do with an image.
     fn fault(&self, doing: &str, error: &bollard::errors::Error) -> Fault {
         errors::fault(format!("{} at {}", doing, self.config.host), "", error)
@@ -127,6 +138,11 @@ pub(crate) fn connect(host: &str) -> Result<Docker, Fault> {
     connected.map_err(|error| errors::fault(format!("connecting to {host}"), "", &error))
 }
 
+/// How long to wait before the next look at records that have not grown for so long.
+fn pause(quiet: Duration) -> Duration {
+    (quiet / PART).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+}
+
 #[async_trait]
 impl Engine for DockerEngine {
     async fn start(&self, spec: &SandboxSpec, progress: &Progress, cancel: &Cancel) -> Result<(), Fault> {
@@ -136,10 +152,10 @@ impl Engine for DockerEngine {
     async fn follow(&self, key: &SandboxKey, records: &Path, tell: mpsc::Sender<Record>) -> Result<Ending, Fault> {
         let mut reader = reader::Reader::new(records);
         let mut gone = std::pin::pin!(wait::gone(self, key));
-        let mut pause = SHORTEST_PAUSE;
+        let mut quiet_since = Instant::now();
         loop {
             if reader.drain(&tell).await? {
-                pause = SHORTEST_PAUSE;
+                quiet_since = Instant::now();
             }
             if reader.ended() {
                 self.completed().insert(container::name(key));
@@ -154,7 +170,7 @@ impl Engine for DockerEngine {
                     reader.close(&tell).await?;
                     return wait::ending(ending?, reader.begun());
                 }
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                () = tokio::time::sleep(pause(quiet_since.elapsed())) => {}
             }
         }
     }

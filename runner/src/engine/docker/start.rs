@@ -55,7 +55,12 @@ pub(super) async fn start(
     match make(engine, client, &name, &spec.image, body, progress, cancel).await? {
         Made::Before => return Ok(()),
         Made::Unstarted => {}
-        Made::Now => forget(spec).await?,
+        Made::Now => {
+            if spec.services.is_empty() && !spec.mounts.iter().any(|mount| mount.seeded) {
+                engine.alone().insert(spec.key.clone());
+            }
+            forget(spec).await?;
+        }
     }
     seed::fill(engine, client, spec, progress).await?;
     stop_if_asked(cancel)?;
