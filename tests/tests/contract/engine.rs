@@ -1,7 +1,19 @@
-//! Contract suite: engine. The same tests on the engine in memory and on Docker; `docker.rs` has what only a real one
-//! can show. Every test ends in 'nothing is left'.
+//! Contract suite: engine. The same tests on the engine in memory, and on Docker with cold and with warm
+//! sandboxes; `docker.rs` and the others have what only a real one can show. Every test ends in 'nothing is left'.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
+/// Each test on cold sandboxes and on warm ones.
+macro_rules! in_both_ways {
+    ($($test:ident),* $(,)?) => {
+        mod cold {
+            $(#[tokio::test] async fn $test() { super::$test(&super::Bench::in_docker().await).await })*
+        }
+        mod warm {
+            $(#[tokio::test] async fn $test() { super::$test(&super::Bench::in_docker_warm().await).await })*
+        }
+    };
+}
 
 mod bench;
 mod docker;
@@ -9,6 +21,7 @@ mod docker_away;
 mod docker_mounts;
 mod docker_pulls;
 mod docker_services;
+mod docker_warm;
 
 use std::time::Duration;
 
@@ -17,8 +30,8 @@ use runner::cancel::{Cancel, Reason};
 use runner::engine::{Ending, Expansion, NextSection, Retry, SandboxKey, Stop, What};
 use runner::fault::FaultKind;
 
-/// Each test twice.
-macro_rules! on_both {
+/// Each test on each of them.
+macro_rules! on_all {
     ($($test:ident),* $(,)?) => {
         mod in_memory {
             $(#[tokio::test] async fn $test() { super::$test(&super::Bench::in_memory()).await })*
@@ -26,10 +39,13 @@ macro_rules! on_both {
         mod in_docker {
             $(#[tokio::test] async fn $test() { super::$test(&super::Bench::in_docker().await).await })*
         }
+        mod in_docker_warm {
+            $(#[tokio::test] async fn $test() { super::$test(&super::Bench::in_docker_warm().await).await })*
+        }
     };
 }
 
-on_both!(
+on_all!(
     records_come_in_order,
     a_failure_runs_finally_and_ends_or_goes_on,
     a_failed_finally_fails_its_section,

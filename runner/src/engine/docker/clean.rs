@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveVolumeOptions,
@@ -13,7 +14,7 @@ use futures_util::future::{join_all, try_join3};
 
 use super::super::SandboxKey;
 use super::DockerEngine;
-use super::container::{self, KEY, OWNER, RUN};
+use super::container::{self, KEY, OWNER, ROLE, RUN};
 use super::errors::{Trouble, trouble};
 use super::owner;
 use crate::fault::Fault;
@@ -33,6 +34,14 @@ struct Rest {
 
 /// See [`super::super::Sandboxes::destroy`].
 pub(super) async fn destroy(engine: &DockerEngine, run: &str, name: Option<&str>) -> Result<(), Fault> {
+    remove_all(engine, run, name).await?;
+    if let Some(pool) = &engine.warm {
+        pool.forget(run, name).await;
+    }
+    Ok(())
+}
+
+async fn remove_all(engine: &DockerEngine, run: &str, name: Option<&str>) -> Result<(), Fault> {
     let client = engine.client().await?;
     let doing = match name {
         Some(name) => format!("cleaning up after {run}.{name}"),
@@ -54,11 +63,11 @@ pub(super) async fn destroy(engine: &DockerEngine, run: &str, name: Option<&str>
         }
         gone_or_busy(removed).map_err(|error| engine.fault(&doing, &error))?;
     }
-    let filters = filters(run, name);
     let mut pauses = PAUSES.iter();
     loop {
-        let rest = rest(client, &filters).await.map_err(|error| engine.fault(&doing, &error))?;
+        let rest = rest(client, run, name).await.map_err(|error| engine.fault(&doing, &error))?;
         if rest.is_empty() {
+            engine.alone().retain(|key| key.run != run || name.is_some_and(|name| key.name != name));
             return Ok(());
         }
         rest.remove(client).await.map_err(|error| engine.fault(&doing, &error))?;
@@ -73,21 +82,30 @@ pub(super) async fn destroy(engine: &DockerEngine, run: &str, name: Option<&str>
 pub(super) async fn list(engine: &DockerEngine) -> Result<Vec<SandboxKey>, Fault> {
     let client = engine.client().await?;
     let filters = HashMap::from([("label".to_owned(), vec![RUN.to_owned()])]);
-    let containers = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let containers = ListContainersOptionsBuilder::default().all(true).filters(&ours()).build();
     let networks = ListNetworksOptionsBuilder::default().filters(&filters).build();
     let (containers, networks) =
         futures_util::future::try_join(client.list_containers(Some(containers)), client.list_networks(Some(networks)))
             .await
             .map_err(|error| engine.fault("listing sandboxes", &error))?;
-    let labels = (containers.into_iter().map(|container| container.labels))
-        .chain(networks.into_iter().map(|network| network.labels));
-    let keys: BTreeSet<SandboxKey> = labels
-        .filter_map(|labels| {
-            let mut labels = labels?;
-            Some(SandboxKey { run: labels.remove(RUN)?, name: labels.remove(KEY)? })
-        })
-        .collect();
+    let of_networks = networks.into_iter().filter_map(|network| labelled(&network.labels?));
+    let keys: BTreeSet<SandboxKey> = containers.iter().filter_map(key).chain(of_networks).collect();
     Ok(keys.into_iter().collect())
+}
+
+/// What finds every container of ours, those included that wait for a program.
+fn ours() -> HashMap<String, Vec<String>> {
+    HashMap::from([("label".to_owned(), vec![ROLE.to_owned()])])
+}
+
+/// The sandbox that a container belongs to: labels say so, but a warm one was given a name when it was taken.
+fn key(container: &ContainerSummary) -> Option<SandboxKey> {
+    let labels = container.labels.as_ref()?;
+    labelled(labels).or_else(|| container.names.iter().flatten().find_map(|name| container::key_of(name)))
+}
+
+fn labelled(labels: &HashMap<String, String>) -> Option<SandboxKey> {
+    Some(SandboxKey { run: labels.get(RUN)?.clone(), name: labels.get(KEY)?.clone() })
 }
 
 /// The labels to look for.
@@ -96,16 +114,19 @@ pub(super) fn filters(run: &str, name: Option<&str>) -> HashMap<String, Vec<Stri
     HashMap::from([("label".to_owned(), labels.collect())])
 }
 
-async fn rest(client: &Docker, filters: &HashMap<String, Vec<String>>) -> Result<Rest, Error> {
-    let containers = ListContainersOptionsBuilder::default().all(true).filters(filters).build();
-    let networks = ListNetworksOptionsBuilder::default().filters(filters).build();
-    let volumes = ListVolumesOptionsBuilder::default().filters(filters).build();
+async fn rest(client: &Docker, run: &str, name: Option<&str>) -> Result<Rest, Error> {
+    let filters = filters(run, name);
+    let containers = ListContainersOptionsBuilder::default().all(true).filters(&ours()).build();
+    let networks = ListNetworksOptionsBuilder::default().filters(&filters).build();
+    let volumes = ListVolumesOptionsBuilder::default().filters(&filters).build();
     let (containers, networks, volumes) = try_join3(
         client.list_containers(Some(containers)),
         client.list_networks(Some(networks)),
         client.list_volumes(Some(volumes)),
     )
     .await?;
+    let is_it = |key: SandboxKey| key.run == run && name.is_none_or(|name| key.name == name);
+    let containers: Vec<_> = containers.into_iter().filter(|container| key(container).is_some_and(is_it)).collect();
     let owned = containers.iter().filter(|container| container.labels.iter().flatten().any(|(name, _)| name == OWNER));
     Ok(Rest {
         owned: owned.filter_map(|container| container.id.clone()).collect(),
@@ -136,13 +157,13 @@ async fn all(removals: impl Iterator<Item = impl Future<Output = Result<(), Erro
 }
 
 /// Kills and removes, with anonymous volumes.
-async fn remove(client: &Docker, name: &str) -> Result<(), Error> {
+pub(super) async fn remove(client: &Docker, name: &str) -> Result<(), Error> {
     let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
     client.remove_container(name, Some(options)).await
 }
 
 /// What is gone already is as good as removed, and what is busy gets another round.
-fn gone_or_busy(result: Result<(), Error>) -> Result<(), Error> {
+pub(super) fn gone_or_busy(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         Err(error) if matches!(trouble(&error), Trouble::NotFound | Trouble::Busy | Trouble::Conflict) => Ok(()),
         other => other,

@@ -1,6 +1,7 @@
 //! What a sandbox is to the engine: names, labels, and the body of the create call. Pure.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
@@ -19,14 +20,30 @@ pub(super) const ROLE: &str = "sluice.role";
 /// The label with the user and group that its folders belong to in the end, where that is not root.
 pub(super) const OWNER: &str = "sluice.owner";
 
+/// The label with the folder of a warm sandbox.
+pub(super) const WARM: &str = "sluice.slot";
+
 /// Where the records' folder is seen in a sandbox.
 pub(super) const RECORDS: &str = "/codebuild/sluice";
+/// CodeBuild's own place for what builds work on.
+pub(super) const OUTPUT: &str = "/codebuild/output";
 /// CodeBuild's own place for a command's script and the environment that is carried over. In memory: it holds secrets.
 pub(super) const TMP: &str = "/codebuild/output/tmp";
 
 /// The container's name. Keys have no dots, so different keys never share a name.
 pub(super) fn name(key: &SandboxKey) -> String {
     format!("sluice-{}.{}", key.run, key.name)
+}
+
+/// The key in a container's name, whoever made it.
+pub(super) fn key_of(name: &str) -> Option<SandboxKey> {
+    let (run, name) = name.trim_start_matches('/').strip_prefix("sluice-")?.split_once('.')?;
+    (!name.contains('.')).then(|| SandboxKey { run: run.to_owned(), name: name.to_owned() })
+}
+
+/// The name of a warm sandbox that waits; no key has such a one.
+pub(super) fn warm_name(id: &str) -> String {
+    format!("sluice-warm_{id}")
 }
 
 /// The name of a container beside it.
@@ -44,33 +61,89 @@ pub(super) fn labels(key: &SandboxKey, role: &str) -> HashMap<String, String> {
 
 /// The build's container.
 pub(super) fn build(spec: &SandboxSpec, network: Option<&str>) -> ContainerCreateBody {
-    let has_secrets = !spec.secrets.is_empty();
     let records = Mount { host: spec.records.clone(), container: RECORDS.to_owned(), read_only: false, seeded: false };
-    let owner = spec.owner.filter(|(user, _)| *user != 0);
-    let owner = owner.map(|(user, group)| (OWNER.to_owned(), format!("{user}:{group}")));
-    let mounts = std::iter::once(&records).chain(&spec.mounts).map(bind).collect();
-    ContainerCreateBody {
-        image: Some(spec.image.clone()),
-        entrypoint: Some(vec!["/bin/sh".to_owned(), format!("{RECORDS}/driver.sh")]),
-        cmd: Some(Vec::new()),
-        user: Some("0".to_owned()),
-        working_dir: Some("/".to_owned()),
-        env: Some(environment(&spec.environment)),
-        labels: Some(labels(&spec.key, "build").into_iter().chain(owner).collect()),
-        tty: Some(false),
-        attach_stdin: Some(has_secrets),
-        open_stdin: Some(has_secrets),
-        stdin_once: Some(has_secrets),
-        host_config: Some(HostConfig {
-            mounts: Some(mounts),
-            tmpfs: Some(HashMap::from([(TMP.to_owned(), "mode=0700,exec".to_owned())])),
-            log_config: Some(log("none", &[])),
-            auto_remove: Some(false),
-            init: Some(false),
-            network_mode: network.map(str::to_owned),
-            ..limited(&spec.limits)
-        }),
-        ..ContainerCreateBody::default()
+    let made = Making {
+        image: &spec.image,
+        entrypoint: vec!["/bin/sh".to_owned(), format!("{RECORDS}/driver.sh")],
+        environment: &spec.environment,
+        labels: labels(&spec.key, "build").into_iter().chain(owner_label(spec.owner)).collect(),
+        stdin: !spec.secrets.is_empty(),
+        mounts: std::iter::once(&records).chain(&spec.mounts).map(bind).collect(),
+        network,
+        limits: &spec.limits,
+    };
+    made.body()
+}
+
+/// The container of a warm sandbox: what it is a build's of is told to it later.
+pub(super) fn warm(
+    image: &str,
+    limits: &Limits,
+    owner: Option<(u32, u32)>,
+    wait: &str,
+    id: &str,
+    records: &Path,
+    output: &Path,
+) -> ContainerCreateBody {
+    let mount = |host: &Path, container: &str| {
+        bind(&Mount { host: host.to_owned(), container: container.to_owned(), read_only: false, seeded: false })
+    };
+    let labels = [(ROLE, "warm"), (WARM, id)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let made = Making {
+        image,
+        entrypoint: ["/bin/sh", "-c", wait].map(str::to_owned).to_vec(),
+        environment: &[],
+        labels: labels.into_iter().chain(owner_label(owner)).collect(),
+        stdin: true,
+        mounts: vec![mount(records, RECORDS), mount(output, OUTPUT)],
+        network: None,
+        limits,
+    };
+    made.body()
+}
+
+fn owner_label(owner: Option<(u32, u32)>) -> Option<(String, String)> {
+    let (user, group) = owner.filter(|(user, _)| *user != 0)?;
+    Some((OWNER.to_owned(), format!("{user}:{group}")))
+}
+
+/// What builds' containers differ in.
+struct Making<'a> {
+    image: &'a str,
+    entrypoint: Vec<String>,
+    environment: &'a [(String, String)],
+    labels: HashMap<String, String>,
+    stdin: bool,
+    mounts: Vec<EngineMount>,
+    network: Option<&'a str>,
+    limits: &'a Limits,
+}
+
+impl Making<'_> {
+    fn body(self) -> ContainerCreateBody {
+        ContainerCreateBody {
+            image: Some(self.image.to_owned()),
+            entrypoint: Some(self.entrypoint),
+            cmd: Some(Vec::new()),
+            user: Some("0".to_owned()),
+            working_dir: Some("/".to_owned()),
+            env: Some(environment(self.environment)),
+            labels: Some(self.labels),
+            tty: Some(false),
+            attach_stdin: Some(self.stdin),
+            open_stdin: Some(self.stdin),
+            stdin_once: Some(self.stdin),
+            host_config: Some(HostConfig {
+                mounts: Some(self.mounts),
+                tmpfs: Some(HashMap::from([(TMP.to_owned(), "mode=0700,exec".to_owned())])),
+                log_config: Some(log("none", &[])),
+                auto_remove: Some(false),
+                init: Some(false),
+                network_mode: self.network.map(str::to_owned),
+                ..limited(self.limits)
+            }),
+            ..ContainerCreateBody::default()
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod service;
 mod start;
 mod stop;
 mod wait;
+mod warm;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -40,6 +41,7 @@ use crate::fault::Fault;
 use crate::progress::Progress;
 
 pub use pull::{NoLogins, RegistryLogin, RegistryLogins};
+pub use warm::WarmConfig;
 
 /// Longer than any call of ours should take: a busy engine may need a minute to start a container.
 const CALL_SECONDS: u64 = 300;
@@ -56,11 +58,14 @@ pub struct DockerConfig {
     pub host: String,
     /// The range that networks for builds with services are cut from, such as `10.213.0.0/16`.
     pub subnets: String,
+    /// Keep warm sandboxes: for a process that runs builds again and again.
+    pub warm: Option<WarmConfig>,
 }
 
 impl Default for DockerConfig {
     fn default() -> Self {
-        Self { host: "unix:///var/run/docker.sock".to_owned(), subnets: "10.213.0.0/16".to_owned() }
+        let (host, subnets) = ("unix:///var/run/docker.sock".to_owned(), "10.213.0.0/16".to_owned());
+        Self { host, subnets, warm: None }
     }
 }
 
@@ -73,14 +78,16 @@ pub struct DockerEngine {
     completed: Mutex<HashSet<String>>,
     /// Sandboxes that this process made, and that are a container and nothing else.
     alone: Mutex<HashSet<SandboxKey>>,
+    warm: Option<Arc<warm::Pool>>,
 }
 
 impl DockerEngine {
     /// An engine at the place that the configuration names; `logins` tells the credentials of registries.
     #[must_use]
     pub fn new(config: DockerConfig, logins: Arc<dyn RegistryLogins>) -> Self {
-        let (pulls, completed, alone) = (pull::Pulls::new(logins), Mutex::default(), Mutex::default());
-        Self { config, client: OnceCell::new(), pulls, completed, alone }
+        let (pulls, warm) = (pull::Pulls::new(logins), config.warm.clone().map(warm::Pool::new));
+        let (completed, alone) = (Mutex::default(), Mutex::default());
+        Self { config, client: OnceCell::new(), pulls, completed, alone, warm }
     }
 
     /// Asks the engine for its version: its name, its version, and its API's.
@@ -105,6 +112,29 @@ impl DockerEngine {
         self.pulls.pull(self.client().await?, image, progress, cancel).await
     }
 
+    /// Makes sure that a warm sandbox of that image waits, with those limits, for builds whose folders have that owner.
+    ///
+    /// # Errors
+    /// A `System` fault when none can be kept, or none is to be kept by the configuration.
+    pub async fn warm(
+        &self,
+        image: &str,
+        limits: &pipeline_spec::plan::Limits,
+        owner: Option<(u32, u32)>,
+    ) -> Result<(), Fault> {
+        match &self.warm {
+            Some(pool) => pool.warm(self.client().await?, image, limits, owner).await,
+            None => Err(Fault::system("warm sandboxes are not kept")),
+        }
+    }
+
+    /// Removes the warm sandboxes that wait, and makes no more. Builds that run go on.
+    pub async fn drain(&self) {
+        if let (Some(pool), Ok(client)) = (&self.warm, self.client().await) {
+            pool.drain(client).await;
+        }
+    }
+
     /// The client. It speaks the engine's newest API version; that of Docker 20.10 (1.41) has all that is asked for.
     async fn client(&self) -> Result<&Docker, Fault> {
         self.client.get_or_try_init(|| async { connect(&self.config.host) }).await
@@ -117,6 +147,33 @@ impl DockerEngine {
     /// The sandboxes of this process that need one call to be removed.
     fn alone(&self) -> MutexGuard<'_, HashSet<SandboxKey>> {
         self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells all records, and how it ended.
+    async fn read_to_end(&self, key: &SandboxKey, records: &Path, tell: mpsc::Sender<Record>) -> Result<Ending, Fault> {
+        let mut reader = reader::Reader::new(records);
+        let mut gone = std::pin::pin!(wait::gone(self, key));
+        let mut quiet_since = Instant::now();
+        loop {
+            if reader.drain(&tell).await? {
+                quiet_since = Instant::now();
+            }
+            if reader.ended() {
+                self.completed().insert(container::name(key));
+                return Ok(Ending::Completed);
+            }
+            tokio::select! {
+                ending = &mut gone => {
+                    reader.drain(&tell).await?;
+                    if reader.ended() {
+                        return Ok(Ending::Completed);
+                    }
+                    reader.close(&tell).await?;
+                    return wait::ending(ending?, reader.begun());
+                }
+                () = tokio::time::sleep(pause(quiet_since.elapsed())) => {}
+            }
+        }
     }
 
     /// A fault in something that has nothing to do with an image.
@@ -150,29 +207,16 @@ impl Engine for DockerEngine {
     }
 
     async fn follow(&self, key: &SandboxKey, records: &Path, tell: mpsc::Sender<Record>) -> Result<Ending, Fault> {
-        let mut reader = reader::Reader::new(records);
-        let mut gone = std::pin::pin!(wait::gone(self, key));
-        let mut quiet_since = Instant::now();
-        loop {
-            if reader.drain(&tell).await? {
-                quiet_since = Instant::now();
+        let ending = self.read_to_end(key, records, tell).await?;
+        if warm::is_moved(records) {
+            if matches!(ending, Ending::Died { .. }) {
+                // While its folders are still where its mounts are.
+                let given = owner::give_back(self.client().await?, &container::name(key)).await;
+                given.map_err(|error| self.fault("giving folders back", &error))?;
             }
-            if reader.ended() {
-                self.completed().insert(container::name(key));
-                return Ok(Ending::Completed);
-            }
-            tokio::select! {
-                ending = &mut gone => {
-                    reader.drain(&tell).await?;
-                    if reader.ended() {
-                        return Ok(Ending::Completed);
-                    }
-                    reader.close(&tell).await?;
-                    return wait::ending(ending?, reader.begun());
-                }
-                () = tokio::time::sleep(pause(quiet_since.elapsed())) => {}
-            }
+            warm::give_back(records)?;
         }
+        Ok(ending)
     }
 
     async fn stop(&self, key: &SandboxKey, how: Stop) -> Result<(), Fault> {

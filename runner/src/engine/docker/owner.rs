@@ -109,6 +109,9 @@ fn body(inspected: &ContainerInspectResponse, owner: &str) -> ContainerCreateBod
     });
     let mut labels = inspected.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
     labels.retain(|name, _| [container::RUN, container::KEY].contains(&name.as_str()));
+    // A warm one says by its name alone what it became.
+    let key = name_of(inspected).and_then(container::key_of);
+    labels.extend(key.map(|key| container::labels(&key, "owner")).unwrap_or_default());
     labels.insert(container::ROLE.to_owned(), "owner".to_owned());
     ContainerCreateBody {
         image: inspected.image.clone(),

@@ -13,7 +13,7 @@ use super::super::SandboxSpec;
 use super::container::{self, RECORDS, TMP};
 use super::errors::{self, Trouble, trouble};
 use super::program::{Frame, compile, handed_over};
-use super::{DockerEngine, network, seed, service};
+use super::{DockerEngine, clean, network, seed, service, wait, warm};
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::fault::{Fault, io};
@@ -51,6 +51,13 @@ pub(super) async fn start(
             Some(network)
         }
     };
+    if let Some(pool) = &engine.warm {
+        stop_if_asked(cancel)?;
+        if pool.start(client, spec).await? {
+            engine.alone().insert(spec.key.clone());
+            return Ok(());
+        }
+    }
     let body = container::build(spec, network.as_deref());
     match make(engine, client, &name, &spec.image, body, progress, cancel).await? {
         Made::Before => return Ok(()),
@@ -59,6 +66,7 @@ pub(super) async fn start(
             if spec.services.is_empty() && !spec.mounts.iter().any(|mount| mount.seeded) {
                 engine.alone().insert(spec.key.clone());
             }
+            warm::give_back(&spec.records)?;
             forget(spec).await?;
         }
     }
@@ -84,6 +92,10 @@ pub(super) async fn make(
     stop_if_asked(cancel)?;
     let options = CreateContainerOptionsBuilder::default().name(name).build();
     let mut created = client.create_container(Some(options.clone()), body.clone()).await;
+    if created.as_ref().is_err_and(|error| trouble(error) == Trouble::Conflict) && never_ran(client, name).await {
+        clean::remove(client, name).await.map_err(|error| errors::fault(format!("removing {name}"), image, &error))?;
+        created = client.create_container(Some(options.clone()), body.clone()).await;
+    }
     if created.as_ref().is_err_and(|error| trouble(error) == Trouble::NoImage) {
         engine.pulls.pull(client, image, progress, cancel).await?;
         created = client.create_container(Some(options), body).await;
@@ -105,6 +117,12 @@ pub(super) fn stop_if_asked(cancel: &Cancel) -> Result<(), Fault> {
         Some(_) => Err(Fault::stopped("stopped while the sandbox was being made ready")),
         None => Ok(()),
     }
+}
+
+/// Whether a container is what is left of a warm sandbox whose maker died before it had a program.
+async fn never_ran(client: &Docker, name: &str) -> bool {
+    let state = client.inspect_container(name, None).await.ok().and_then(|inspected| inspected.state);
+    state.is_some_and(|state| wait::had_no_program(&state))
 }
 
 async fn state(client: &Docker, name: &str) -> Option<ContainerStateStatusEnum> {
@@ -146,7 +164,7 @@ async fn forget(spec: &SandboxSpec) -> Result<(), Fault> {
 }
 
 /// Writes the driver beside its name and moves it there: a container that is starting sees the old one or the new.
-async fn write_driver(spec: &SandboxSpec, nonce: &str) -> Result<(), Fault> {
+pub(super) async fn write_driver(spec: &SandboxSpec, nonce: &str) -> Result<(), Fault> {
     let owned: Vec<&str> = std::iter::once(RECORDS)
         .chain(spec.mounts.iter().filter(|mount| !mount.read_only).map(|mount| mount.container.as_str()))
         .collect();

@@ -13,6 +13,7 @@ use super::super::{Ending, SandboxKey};
 use super::DockerEngine;
 use super::container;
 use super::errors::{Trouble, trouble};
+use super::warm::NO_PROGRAM;
 use crate::fault::Fault;
 
 /// How long an engine that does not answer is waited for: a restart or an upgrade takes less.
@@ -81,6 +82,11 @@ async fn ended(client: &Docker, name: &str) -> Result<Option<Gone>, Result<Error
     }
 }
 
+/// Whether a warm sandbox ended because its maker died before it gave it a program.
+pub(super) fn had_no_program(state: &ContainerState) -> bool {
+    state.status == Some(ContainerStateStatusEnum::EXITED) && state.exit_code == Some(NO_PROGRAM)
+}
+
 /// How a sandbox ended whose records have no end.
 pub(super) fn ending(gone: Gone, begun: bool) -> Result<Ending, Fault> {
     let state = match gone {
@@ -90,6 +96,7 @@ pub(super) fn ending(gone: Gone, begun: bool) -> Result<Ending, Fault> {
             return Ok(Ending::Died { status: 137, out_of_memory: false, reason });
         }
         Gone::Ended(state) if state.status == Some(ContainerStateStatusEnum::CREATED) => return Ok(Ending::Absent),
+        Gone::Ended(state) if !begun && had_no_program(&state) => return Ok(Ending::Absent),
         Gone::Ended(state) => state,
     };
     let status = state.exit_code.unwrap_or(-1);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bollard::exec::{CreateExecOptions, StartExecOptions};
 use runner::cancel::Cancel;
-use runner::engine::docker::{DockerConfig, DockerEngine, NoLogins};
+use runner::engine::docker::{DockerConfig, DockerEngine, NoLogins, WarmConfig};
 use runner::engine::memory::{MemoryEngine, Outcome};
 use runner::engine::{
     Ending, Engine, NextSection, Program, Record, SandboxKey, SandboxSpec, Sandboxes, Section, ShellKind, Step, What,
@@ -32,6 +32,9 @@ impl<T: Engine + Sandboxes> Whole for T {}
 pub(crate) struct Bench {
     engine: Arc<dyn Whole>,
     is_docker: bool,
+    /// The same engine, when it keeps warm sandboxes.
+    warm: Option<Arc<DockerEngine>>,
+    image: String,
     run: String,
     folder: Arc<tempfile::TempDir>,
 }
@@ -52,19 +55,31 @@ impl Bench {
 
     pub(crate) async fn in_docker() -> Self {
         images::busybox().await;
-        Self::new(docker(), true)
+        Self::new(docker(None), true)
+    }
+
+    /// An engine that has a warm sandbox ready for whatever is started, if it can be.
+    pub(crate) async fn in_docker_warm() -> Self {
+        images::busybox().await;
+        let folder = tempfile::tempdir().unwrap();
+        let engine = docker(Some(warm_config(folder.path())));
+        // By its id: other tests give the tag to images of their own, and what waits would rightly not be used then.
+        let image = images::engine().inspect_image(images::BUSYBOX).await.unwrap().id.unwrap();
+        Self { warm: Some(Arc::clone(&engine)), folder: Arc::new(folder), image, ..Self::new(engine, true) }
     }
 
     fn new(engine: Arc<dyn Whole>, is_docker: bool) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let run = format!("engine-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Self { engine, is_docker, run, folder: Arc::new(tempfile::tempdir().unwrap()) }
+        let (image, folder) = (images::BUSYBOX.to_owned(), Arc::new(tempfile::tempdir().unwrap()));
+        Self { engine, is_docker, warm: None, image, run, folder }
     }
 
     /// The same run as another process would see it: nothing in memory is shared, where that is possible.
     pub(crate) fn another(&self) -> Self {
-        let engine = if self.is_docker { docker() } else { Arc::clone(&self.engine) };
-        Self { engine, is_docker: self.is_docker, run: self.run.clone(), folder: Arc::clone(&self.folder) }
+        let engine = if self.is_docker { docker(None) } else { Arc::clone(&self.engine) };
+        let (image, run, folder) = (self.image.clone(), self.run.clone(), Arc::clone(&self.folder));
+        Self { engine, is_docker: self.is_docker, warm: None, image, run, folder }
     }
 
     pub(crate) fn engine(&self) -> &dyn Engine {
@@ -75,6 +90,11 @@ impl Bench {
         &*self.engine
     }
 
+    /// Whether what is started finds a warm sandbox.
+    pub(crate) fn is_warm(&self) -> bool {
+        self.warm.is_some()
+    }
+
     /// The folder, for what a test mounts.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -83,7 +103,7 @@ impl Bench {
     pub(crate) fn spec(&self, name: &str, program: Program) -> SandboxSpec {
         SandboxSpec {
             key: SandboxKey { run: self.run.clone(), name: name.to_owned() },
-            image: images::BUSYBOX.to_owned(),
+            image: self.image.clone(),
             program,
             environment: Vec::new(),
             secrets: Vec::new(),
@@ -96,6 +116,10 @@ impl Bench {
     }
 
     pub(crate) async fn start(&self, spec: &SandboxSpec, cancel: &Cancel) -> Result<(), Fault> {
+        if let Some(warm) = &self.warm {
+            // What cannot be warm is started cold.
+            let _ = warm.warm(&spec.image, &spec.limits, spec.owner).await;
+        }
         self.engine.start(spec, &Progress::silent(), cancel).await
     }
 
@@ -137,11 +161,32 @@ impl Bench {
         self.engine.destroy(&self.run, None).await.unwrap();
         let left = self.engine.list().await.unwrap();
         assert!(left.iter().all(|key| key.run != self.run), "{left:?}");
+        if let Some(warm) = &self.warm {
+            warm.drain().await;
+            assert_eq!(slots(self.folder()), [""; 0], "folders of warm sandboxes are left");
+        }
     }
 }
 
-fn docker() -> Arc<dyn Whole> {
-    Arc::new(DockerEngine::new(DockerConfig::default(), Arc::new(NoLogins)))
+/// Docker as a process of its own sees it.
+pub(crate) fn docker(warm: Option<WarmConfig>) -> Arc<DockerEngine> {
+    Arc::new(DockerEngine::new(DockerConfig { warm, ..DockerConfig::default() }, Arc::new(NoLogins)))
+}
+
+/// Warm sandboxes in a test's folder, made when the test says so, and hardly ever by themselves.
+pub(crate) fn warm_config(folder: &Path) -> WarmConfig {
+    WarmConfig { after: Duration::from_secs(600), ..WarmConfig::at(folder.join("warm")) }
+}
+
+/// The ids of the warm sandboxes that have a folder there.
+pub(crate) fn slots(folder: &Path) -> Vec<String> {
+    let folders = |path: &Path| {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        entries.filter(|path| path.is_dir()).collect::<Vec<_>>()
+    };
+    let homes = folders(&folder.join("warm"));
+    let slots = homes.iter().flat_map(|home| folders(home));
+    slots.map(|slot| slot.file_name().unwrap().to_string_lossy().into_owned()).collect()
 }
 
 /// A follower and what it told so far.

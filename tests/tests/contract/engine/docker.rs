@@ -13,9 +13,22 @@ use sluice_tests::images;
 
 use super::bench::{Bench, HANGS, program, section, step};
 
-#[tokio::test]
-async fn output_is_kept_to_the_byte() {
-    let bench = Bench::in_docker().await;
+in_both_ways!(
+    output_is_kept_to_the_byte,
+    secrets_reach_the_build_and_never_the_engines_records_or_the_disk,
+    a_background_child_holds_nothing_up_and_is_heard_later,
+    a_section_runs_as_its_user_with_the_state_of_the_others,
+    what_something_outside_kills_or_removes_has_died,
+    records_outlive_the_container,
+    limits_are_the_containers,
+    what_a_build_made_is_copied_out_as_it_is,
+    an_image_without_a_shell_is_said_so,
+    a_stop_between_finally_steps_ends_them_too,
+    a_sandbox_without_a_free_process_can_be_stopped,
+    a_process_killed_for_its_memory_is_told_before_its_status,
+);
+
+async fn output_is_kept_to_the_byte(bench: &Bench) {
     let spec = bench.spec(
         "a",
         program(vec![section(&[
@@ -38,9 +51,7 @@ async fn output_is_kept_to_the_byte() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn secrets_reach_the_build_and_never_the_engines_records_or_the_disk() {
-    let bench = Bench::in_docker().await;
+async fn secrets_reach_the_build_and_never_the_engines_records_or_the_disk(bench: &Bench) {
     let mut spec = bench.spec("a", program(vec![section(&["printf %s \"$TOKEN\"", HANGS])]));
     let secret = "it's $HOME \"quoted\"\nin two lines";
     spec.secrets = vec![("TOKEN".to_owned(), SecretText::new(secret))];
@@ -50,15 +61,13 @@ async fn secrets_reach_the_build_and_never_the_engines_records_or_the_disk() {
     let name = format!("sluice-{}.{}", spec.key.run, spec.key.name);
     let inspected = images::engine().inspect_container(&name, None).await.unwrap();
     let told = serde_json::to_string(&inspected).unwrap();
-    assert!(told.contains("driver.sh") && !told.contains("in two lines"), "{told}");
+    assert!(told.contains("/bin/sh") && !told.contains("in two lines"), "{told}");
     let driver = std::fs::read_to_string(spec.records.join("driver.sh")).unwrap();
     assert!(!driver.contains("in two lines"));
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn a_background_child_holds_nothing_up_and_is_heard_later() {
-    let bench = Bench::in_docker().await;
+async fn a_background_child_holds_nothing_up_and_is_heard_later(bench: &Bench) {
     let steps = [
         "(while [ ! -e /tmp/go ]; do sleep 0.05; done; echo late; : >/tmp/said) &",
         "echo now; : >/tmp/go",
@@ -70,9 +79,7 @@ async fn a_background_child_holds_nothing_up_and_is_heard_later() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn a_section_runs_as_its_user_with_the_state_of_the_others() {
-    let bench = Bench::in_docker().await;
+async fn a_section_runs_as_its_user_with_the_state_of_the_others(bench: &Bench) {
     let mut theirs = section(&["id -u; echo $A; B=2; cd /tmp", "echo $B; pwd; whoami"]);
     theirs.user = Some("builder".to_owned());
     let mut nobodys = section(&["id -u"]);
@@ -85,9 +92,7 @@ async fn a_section_runs_as_its_user_with_the_state_of_the_others() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn what_something_outside_kills_or_removes_has_died() {
-    let bench = Bench::in_docker().await;
+async fn what_something_outside_kills_or_removes_has_died(bench: &Bench) {
     let spec = bench.spec("a", program(vec![section(&[HANGS])]));
     let name = format!("sluice-{}.a", spec.key.run);
     let mut follower = bench.start_and_follow(&spec).await;
@@ -102,9 +107,7 @@ async fn what_something_outside_kills_or_removes_has_died() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn records_outlive_the_container() {
-    let bench = Bench::in_docker().await;
+async fn records_outlive_the_container(bench: &Bench) {
     let spec = bench.spec("a", program(vec![section(&["echo one"])]));
     let first = bench.transcript(&spec).await;
     bench.sandboxes().destroy(&spec.key.run, None).await.unwrap();
@@ -115,9 +118,7 @@ async fn records_outlive_the_container() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn limits_are_the_containers() {
-    let bench = Bench::in_docker().await;
+async fn limits_are_the_containers(bench: &Bench) {
     let mut spec = bench.spec("a", program(vec![section(&["x=a; while :; do x=$x$x; done", "echo one"])]));
     spec.program.sections[0].on_failure = NextSection::Next;
     spec.limits.memory_bytes = Some(64 << 20);
@@ -136,9 +137,7 @@ async fn limits_are_the_containers() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn what_a_build_made_is_copied_out_as_it_is() {
-    let bench = Bench::in_docker().await;
+async fn what_a_build_made_is_copied_out_as_it_is(bench: &Bench) {
     let texts = ["mkdir -p /out/sub; echo x >/out/sub/run; chmod 751 /out/sub/run; ln -s sub/run /out/link"];
     let spec = bench.spec("a", program(vec![section(&texts)]));
     bench.transcript(&spec).await;
@@ -150,9 +149,7 @@ async fn what_a_build_made_is_copied_out_as_it_is() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn an_image_without_a_shell_is_said_so() {
-    let bench = Bench::in_docker().await;
+async fn an_image_without_a_shell_is_said_so(bench: &Bench) {
     images::import("sluice-test/empty:1", tar::Builder::new(Vec::new()).into_inner().unwrap(), "").await;
     let mut spec = bench.spec("a", program(vec![section(&["echo one"])]));
     spec.image = "sluice-test/empty:1".to_owned();
@@ -176,9 +173,7 @@ async fn no_engine_is_said_with_what_to_do() {
     assert!(fault.hint.unwrap().contains("sluice doctor"));
 }
 
-#[tokio::test]
-async fn a_stop_between_finally_steps_ends_them_too() {
-    let bench = Bench::in_docker().await;
+async fn a_stop_between_finally_steps_ends_them_too(bench: &Bench) {
     let mut hung = section(&["echo one"]);
     hung.finally = vec![step(HANGS), step("printf two")];
     let spec = bench.spec("a", program(vec![hung]));
@@ -190,9 +185,7 @@ async fn a_stop_between_finally_steps_ends_them_too() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn a_sandbox_without_a_free_process_can_be_stopped() {
-    let bench = Bench::in_docker().await;
+async fn a_sandbox_without_a_free_process_can_be_stopped(bench: &Bench) {
     let text = "for n in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; echo full; wait";
     let mut spec = bench.spec("a", program(vec![section(&[text])]));
     spec.limits.pids = Some(6);
@@ -205,9 +198,7 @@ async fn a_sandbox_without_a_free_process_can_be_stopped() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn a_process_killed_for_its_memory_is_told_before_its_status() {
-    let bench = Bench::in_docker().await;
+async fn a_process_killed_for_its_memory_is_told_before_its_status(bench: &Bench) {
     let mut spec = bench.spec("a", program(vec![section(&["(tail /dev/zero); exit 3"]), section(&["echo one"])]));
     spec.program.sections[0].on_failure = NextSection::Next;
     spec.program.sections[1].finally = vec![step("exit 4")];
