@@ -111,6 +111,36 @@ def cold():
     row("one command, cold", taken, "sluice", "API floor", 1.05)
 
 
+def warm():
+    """A build in a sandbox that waits for it, from its start until its result is known; the removal comes after."""
+    program = os.environ.get("WARM")
+    if not program:
+        return
+    folder = workspace("warm", {})
+    engine = subprocess.Popen([program, IMAGE, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def until(answer):
+        told = engine.stdout.readline().strip()
+        if told != answer:
+            sys.exit(f"{program}: {told or 'ended'}")
+
+    def ask(answer):
+        engine.stdin.write("\n")
+        engine.stdin.flush()
+        until(answer)
+
+    # The engine is quiet when either begins: the next sandbox is ready, and the last one is removed.
+    taken = {"sluice": [], "docker run": []}
+    for _ in range(ROUNDS):
+        ask("ready")
+        taken["docker run"].append(timed(lambda: docker("true")))
+        taken["sluice"].append(timed(lambda: ask("done")))
+        until("removed")
+    engine.stdin.close()
+    engine.wait()
+    row("one command, sandbox ready", taken, "sluice", "docker run", 0.15)
+
+
 def ten():
     folder = workspace("ten", {"buildspec.yml": buildspec(["true"] * 10)})
     script = "; ".join(["true"] * 10)
@@ -166,6 +196,23 @@ def log():
     print(f"| {LOG_MIB} MiB printed: peak memory | | {max(peaks):.0f} MiB | | | ≤ 64 MiB {'✓' if max(peaks) <= 64 else '✗'}, {verdict} |")
 
 
+def lines():
+    """100,000 short lines, each written by itself and shown as it comes."""
+    command = "n=0; while [ $n -lt 100000 ]; do echo line $n; n=$((n + 1)); done"
+    folder = workspace("lines", {"buildspec.yml": buildspec([command])})
+
+    def shown(work):
+        with open(ROOT / "short", "wb") as out:
+            work(out)
+
+    cases = {
+        "sluice": lambda: shown(lambda out: sluice(folder, stdout=out)),
+        "docker run > file": lambda: shown(lambda out: docker("sh", "-c", command, stdout=out)),
+    }
+    taken = interleaved(max(3, ROUNDS // 2), cases, lambda: shutil.rmtree(folder / "state", ignore_errors=True))
+    row("100,000 short lines", taken, "sluice", "docker run > file", 1.0)
+
+
 def digest(line, count):
     hashed = hashlib.sha256()
     block = line.encode() * 4096
@@ -206,7 +253,7 @@ def alone(name, taken, goal):
     print(f"| {name} | | {middle:.1f} [{min(taken):.1f}–{max(taken):.1f}] | | | ≤ {goal} ms {'✓' if middle <= goal else '✗'} |", flush=True)
 
 
-CASES = [cold, ten, twenty, log, validate, version]
+CASES = [cold, warm, ten, twenty, log, lines, validate, version]
 
 if __name__ == "__main__":
     chosen = [case for case in CASES if not sys.argv[1:] or case.__name__ in sys.argv[1:]]

@@ -3,9 +3,10 @@
 # as a table. Milliseconds depend on the machine, and on what else it does; ratios do so less.
 #
 #   tests/bench/run.sh                     everything (about a quarter of an hour on two cores)
-#   tests/bench/run.sh cold ten            only these: cold ten twenty log validate version clone push
+#   tests/bench/run.sh cold ten            only these: cold warm ten twenty log lines validate version clone push
 #   ROUNDS=21 LOG_MIB=200 tests/bench/run.sh cold log
-#   SLUICE=/path/to/sluice                 measures that binary instead of a release build of this checkout
+#   SLUICE=/path/to/sluice WARM=/path/to/the/example/warm
+#                                          measures that binary instead of a release build of this checkout
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/lib/setup.sh
@@ -18,7 +19,11 @@ if [ -z "${SLUICE:-}" ]; then
     cargo build --release --locked --workspace --bin sluice
     SLUICE=${CARGO_TARGET_DIR:-$REPOSITORY/target}/release/sluice
 fi
-export SLUICE BUSYBOX_IMAGE SLUICE_TEST_BUSYBOX_IMAGE=$BUSYBOX_IMAGE BENCH_DIR=${BENCH_DIR:-$SLUICE_DEV_DIR}
+if [ -z "${WARM:-}" ]; then
+    cargo build --release --locked --workspace --example warm
+    WARM=${CARGO_TARGET_DIR:-$REPOSITORY/target}/release/examples/warm
+fi
+export SLUICE WARM BUSYBOX_IMAGE SLUICE_TEST_BUSYBOX_IMAGE=$BUSYBOX_IMAGE BENCH_DIR=${BENCH_DIR:-$SLUICE_DEV_DIR}
 
 wanted() { [ "${#CASES[@]}" -eq 0 ] || [[ " ${CASES[*]} " == *" $1 "* ]]; }
 CASES=("$@")

@@ -2,7 +2,7 @@
 
 use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::nfa::contiguous::NFA;
-use aho_corasick::{Anchored, MatchKind};
+use aho_corasick::{Anchored, MatchKind, Span, packed};
 
 use crate::fault::Fault;
 
@@ -94,6 +94,8 @@ struct Leap {
     hashes: Box<[u64; SLOTS / 64]>,
     /// The only first byte of all forms, if it is one.
     first: Option<u8>,
+    /// Looks for all heads with the processor's vectors, where it has them and the heads are few.
+    packed: Option<packed::Searcher>,
 }
 
 const SLOT_BITS: u32 = 15;
@@ -104,6 +106,10 @@ impl Leap {
         let width = forms.iter().map(|form| form.bytes.len()).min().unwrap_or(1).min(4);
         let keep = u32::MAX >> (32 - 8 * width);
         let mut hashes = Box::new([0; SLOTS / 64]);
+        let mut heads: Vec<&[u8]> = forms.iter().map(|form| &form.bytes[..width]).collect();
+        heads.sort_unstable();
+        heads.dedup();
+        let packed = packed::Searcher::new(heads);
         for form in forms {
             let mut head = [0; 4];
             head[..width].copy_from_slice(&form.bytes[..width]);
@@ -112,7 +118,7 @@ impl Leap {
         }
         let first = forms.first().map(|form| form.bytes[0]);
         let first = first.filter(|byte| forms.iter().all(|form| form.bytes[0] == *byte));
-        Self { keep, hashes, first }
+        Self { keep, hashes, first, packed }
     }
 
     /// `Ok` a place where a form may begin, `Err` the first place that has too little text behind it to tell.
@@ -128,6 +134,10 @@ impl Leap {
                 }
             }
             return Err(text.len());
+        }
+        if let Some(packed) = &self.packed {
+            let found = packed.find_in(text, Span::from(from.min(text.len())..text.len()));
+            return found.map(|found| found.start()).ok_or_else(|| text.len().saturating_sub(3).max(from));
         }
         let rest = text.get(from..).unwrap_or_default();
         match rest.windows(4).position(|head| self.may_begin(head)) {
