@@ -159,13 +159,17 @@ const TABLE: &[Row] = &[
         module: "store",
         never: &[
             ENDS,
-            ADAPTERS,
             RUN,
             TERMINAL,
             TEXTS,
-            &["crate::engine", "crate::sink", "crate::report", "crate::recorder"],
+            &["bollard", "git2", "crate::engine", "crate::sink", "crate::report", "crate::recorder"],
         ],
     },
+    // What is kept on one machine knows no AWS; the ledgers do not know what jobs are.
+    Row { module: "store/mod", never: &[ADAPTERS, &["aws_sdk_dynamodb"]] },
+    Row { module: "store/folders", never: &[ADAPTERS, &["aws_sdk_dynamodb"]] },
+    Row { module: "store/ledger", never: &[EVENTS] },
+    Row { module: "store/ledger/sqlite", never: &[ADAPTERS, &["aws_sdk_dynamodb"]] },
     // Outputs are derived from events alone.
     Row { module: "sink", never: &[ENDS, ADAPTERS, RUN, TEXTS, &["crate::engine", "pipeline_spec::plan"]] },
     Row {

@@ -13,6 +13,7 @@ pub mod registry;
 pub mod signature;
 pub mod ssh_server;
 pub mod stack;
+pub mod table;
 pub mod transcript;
 pub mod worker;
 pub mod workshop;

@@ -5,6 +5,7 @@
 mod folders;
 mod ids;
 pub mod ledger;
+mod table;
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::gate::Decision;
 
 pub use folders::{Ownership, RunFolders, StateFolders};
 pub use ids::{new_build_id, new_run_id, new_worker_id};
+pub use table::Table;
 
 /// How long one process waits for another's write before it gives up.
 pub(crate) const BUSY: Duration = Duration::from_secs(20);

@@ -1,18 +1,19 @@
 //! The guard before the emulator's S3. Who has the credentials of a job may read the artifact bucket and put the job's
-//! output artifacts there, encrypted; nobody else comes near the bucket. All other requests go through.
+//! output artifacts there, encrypted; nobody else comes near the bucket. All other requests go through, unless a test
+//! asks for a fault.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Response};
+use axum::http::{HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::connection::Cut;
 use super::disturbance::Disturbance;
-use super::door::{call_of, cut_off};
+use super::door::{call_of, cut_off, json_response};
 use super::operations::record;
 use super::service::Service;
 use super::state::State;
@@ -38,7 +39,7 @@ pub(super) async fn answer(service: &Arc<Service>, cut: &Cut, parts: Parts, body
     let of_job = signed.as_ref().is_some_and(|signed| service.look().key(&signed.key).is_some());
     let guarded = of_job || service.look().keeps_artifacts(&asked.bucket);
     if !guarded || signed.as_ref().is_some_and(|signed| signed.service != "s3") {
-        return through(service, parts, body).await;
+        return past(service, cut, parts, body).await;
     }
     let operation = format!("s3:{}", asked.operation);
     let disturbance = service.disturbances.of(&operation);
@@ -216,6 +217,32 @@ fn under_account(mut parts: Parts, account: &str) -> Parts {
         parts.headers.insert("authorization", value);
     }
     parts
+}
+
+/// A request that is none of this service's, with what a test wants to go wrong with it. Those of DynamoDB are named
+/// `dynamodb:UpdateItem` and so on.
+async fn past(service: &Service, cut: &Cut, parts: Parts, body: Bytes) -> Response<Body> {
+    let target = header(&parts, "x-amz-target").and_then(|target| target.strip_prefix("DynamoDB_20120810."));
+    let disturbance = target.and_then(|operation| service.disturbances.of(&format!("dynamodb:{operation}")));
+    let error = |status: u16, code: &str| {
+        let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "not now" });
+        json_response(StatusCode::from_u16(status).unwrap_or_default(), &body)
+    };
+    match disturbance {
+        None => through(service, parts, body).await,
+        Some(Disturbance::Throttle) => error(400, "ThrottlingException"),
+        Some(Disturbance::InternalError) => error(500, "InternalServerError"),
+        Some(Disturbance::CloseBefore) => cut_off(cut),
+        Some(Disturbance::CloseAfter) => {
+            through(service, parts, body).await;
+            cut_off(cut)
+        }
+        Some(Disturbance::Delay(time)) => {
+            let response = through(service, parts, body).await;
+            tokio::time::sleep(time).await;
+            response
+        }
+    }
 }
 
 async fn through(service: &Service, parts: Parts, body: Bytes) -> Response<Body> {

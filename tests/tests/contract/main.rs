@@ -6,6 +6,7 @@ mod codepipeline;
 mod deploy;
 mod engine;
 mod image;
+mod ledger;
 mod logs;
 mod migrate;
 mod secret;

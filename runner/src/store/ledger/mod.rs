@@ -3,14 +3,19 @@
 //! This module does not know what jobs are: their text is somebody else's. A job is held for a while (a lease); whoever
 //! takes it gets a higher fence than all before, and what an earlier holder still writes is refused.
 
+mod dynamo;
 mod sqlite;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::fault::Fault;
 
+pub use dynamo::DynamoLedger;
 pub use sqlite::SqliteLedger;
+
+/// How long a closed job is remembered: as long as SQS can keep a message, so that one that comes again is known.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// One job as its holder knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +69,8 @@ pub trait Ledger: Send + Sync {
     /// after a restart. `body` is written only when it is new.
     async fn take(&self, job: &str, holder: &Holder, body: &str) -> Result<Taken, Fault>;
 
-    /// Writes how far a job is, and until when it is held. `false`: somebody else has taken it, and nothing is written.
+    /// Writes how far a job is, and until when it is held. `false`: somebody else has taken it, or it is closed, and
+    /// nothing is written. To close a job a second time is a success.
     async fn write(&self, entry: &Entry) -> Result<bool, Fault>;
 
     /// Takes a job out, as if it had never been entered, unless somebody else has taken it.
@@ -72,4 +78,17 @@ pub trait Ledger: Send + Sync {
 
     /// All jobs that are not closed.
     async fn open(&self) -> Result<Vec<Entry>, Fault>;
+}
+
+/// Whose a job is, from what is written of it.
+fn decide(known: Option<Entry>, job: &str, holder: &Holder, body: &str) -> Taken {
+    let Holder { owner, now, until } = holder.clone();
+    match known {
+        None => {
+            Taken::Ours(Entry { job: job.to_owned(), owner, fence: 1, until, closed: false, body: body.to_owned() })
+        }
+        Some(known) if known.closed => Taken::Closed,
+        Some(known) if known.owner != owner && known.until > now => Taken::Held { by: known.owner, until: known.until },
+        Some(known) => Taken::Ours(Entry { owner, fence: known.fence + 1, until, ..known }),
+    }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
-use super::{Entry, Holder, Ledger, Taken};
+use super::{Entry, Holder, Ledger, REMEMBERED, Taken, decide};
 use crate::fault::Fault;
 use crate::store::{BUSY, broken};
 
@@ -18,9 +18,6 @@ const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS open_jobs ON jobs (job) WHERE closed = 0;
 ";
-
-/// How long a closed job is remembered: as long as SQS can keep a message, so that one that comes again is known.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// A ledger in a file.
 pub struct SqliteLedger {
@@ -78,7 +75,9 @@ impl Ledger for SqliteLedger {
     }
 
     async fn write(&self, entry: &Entry) -> Result<bool, Fault> {
-        let sql = "UPDATE jobs SET until = ?4, closed = ?5, body = ?6 WHERE job = ?1 AND owner = ?2 AND fence = ?3";
+        // A late renewal must not open again what is closed.
+        let sql = "UPDATE jobs SET until = ?4, closed = ?5, body = ?6
+                   WHERE job = ?1 AND owner = ?2 AND fence = ?3 AND closed <= ?5";
         let Entry { job, owner, fence, until, closed, body } = entry;
         let written =
             self.lock().execute(sql, params![job, owner, fence.cast_signed(), until.as_millisecond(), closed, body]);
@@ -86,7 +85,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn forget(&self, entry: &Entry) -> Result<(), Fault> {
-        let sql = "DELETE FROM jobs WHERE job = ?1 AND owner = ?2 AND fence = ?3";
+        let sql = "DELETE FROM jobs WHERE job = ?1 AND owner = ?2 AND fence = ?3 AND closed = 0";
         let gone = self.lock().execute(sql, params![entry.job, entry.owner, entry.fence.cast_signed()]);
         gone.map(|_| ()).map_err(|error| broken(&format!("job {}", entry.job), &error))
     }
@@ -98,19 +97,6 @@ impl Ledger for SqliteLedger {
             connection.prepare(sql)?.query_map([], entry)?.collect()
         };
         read().map_err(|error| broken("the ledger", &error))
-    }
-}
-
-/// Whose a job is, from what is written of it.
-fn decide(known: Option<Entry>, job: &str, holder: &Holder, body: &str) -> Taken {
-    let Holder { owner, now, until } = holder.clone();
-    match known {
-        None => {
-            Taken::Ours(Entry { job: job.to_owned(), owner, fence: 1, until, closed: false, body: body.to_owned() })
-        }
-        Some(known) if known.closed => Taken::Closed,
-        Some(known) if known.owner != owner && known.until > now => Taken::Held { by: known.owner, until: known.until },
-        Some(known) => Taken::Ours(Entry { owner, fence: known.fence + 1, until, ..known }),
     }
 }
 
