@@ -129,6 +129,6 @@ pub(super) fn environment(pool: &str) -> String {
     let (jobs, news) = (events::jobs(pool), events::news(pool));
     format!(
         "AWS_REGION=${{AWS::Region}}\nSLUICE_POOL={pool}\nSLUICE_QUEUE_URL=${{{jobs}}}\nSLUICE_EVENTS_QUEUE_URL=${{{news}}}\nSLUICE_TABLE=${{Records}}\n\
-         SLUICE_LOG_GROUP=${{Logs}}\n"
+         SLUICE_OPTIONS=--log-group ${{Logs}}\n"
     )
 }
