@@ -45,7 +45,8 @@ fn modes_links_and_empty_folders_come_back_and_set_uid_does_not() {
 #[test]
 fn no_member_leaves_the_folder() {
     let options = SimpleFileOptions::default();
-    let cases: [(&str, fn(&mut zip::ZipWriter<File>, SimpleFileOptions)); 5] = [
+    type Fill = fn(&mut zip::ZipWriter<File>, SimpleFileOptions);
+    let cases: [(&str, Fill); 5] = [
         ("member ../evil leads out of the bundle", |zip, o| zip.start_file("../evil", o).unwrap()),
         ("member a/../../evil leads out of the bundle", |zip, o| zip.start_file("a/../../evil", o).unwrap()),
         ("member /etc/evil leads out of the bundle", |zip, o| zip.start_file("/etc/evil", o).unwrap()),
