@@ -91,8 +91,11 @@ pub async fn submit(queue: &str, request: &RunRequest) -> Result<String, Fault> 
     sqs::submit(&Aws::default().config(None, None).await?, queue, request).await
 }
 
+/// Where jobs come from, and what else is listened to.
+type Sources = (Arc<dyn Queue>, Vec<Arc<dyn Events>>);
+
 /// Where the worker's jobs come from, and what it listens to.
-fn queues(aws: &SdkConfig, order: &WorkerOrder) -> Result<(Arc<dyn Queue>, Vec<Arc<dyn Events>>), Fault> {
+fn queues(aws: &SdkConfig, order: &WorkerOrder) -> Result<Sources, Fault> {
     let mut events: Vec<Arc<dyn Events>> = Vec::new();
     let messages = order.queue.clone().map(|queue| {
         let Rhythm { lease, heartbeat: pause, .. } = order.rhythm;

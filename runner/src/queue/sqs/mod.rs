@@ -44,6 +44,9 @@ const HELD: SignedDuration = SignedDuration::from_hours(11);
 /// The longest pause before a message is offered again.
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 
+/// A call that waits for messages.
+type Receiving = JoinHandle<Result<Vec<Offer>, Fault>>;
+
 /// How messages are taken.
 #[derive(Clone, Debug)]
 pub struct SqsConfig {
@@ -61,7 +64,7 @@ pub struct SqsConfig {
 pub struct Sqs {
     reader: Arc<Reader>,
     /// A call that waits for messages. It outlives the poll that began it, so that no message is lost with that.
-    waiting: Mutex<Option<JoinHandle<Result<Vec<Offer>, Fault>>>>,
+    waiting: Mutex<Option<Receiving>>,
 }
 
 impl Sqs {
