@@ -1,6 +1,7 @@
 //! Whether an action is still wanted. CodePipeline tells a worker nothing: an abandoned action is seen by asking.
 //!
-//! A stop that waits lets the action end, so only an abandoned one counts (user guide, "Stop a pipeline execution").
+//! A stop that waits lets the action end, so only an abandoned one counts (user guide, "Stop a pipeline execution"), and
+//! one that failed without our result: CodePipeline gives an action up after a day.
 
 use aws_sdk_codepipeline::Client;
 use aws_sdk_codepipeline::types::{ActionExecutionFilter, PipelineExecutionStatus};
@@ -31,11 +32,15 @@ async fn action_wanted(client: &Client, order: &JobOrder, doing: impl Fn() -> St
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| aws::fault(doing(), &error))?;
         for action in page.action_execution_details() {
-            if action.action_execution_id() == Some(order.key.as_str())
-                && action.status().is_some_and(|status| status.as_str() == "Abandoned")
-            {
-                return Ok(Wanted::No { why: format!("execution {} was stopped and abandoned", place.execution) });
+            if action.action_execution_id() != Some(order.key.as_str()) {
+                continue;
             }
+            let became = match action.status().map(|status| status.as_str()) {
+                Some("Abandoned") => "was stopped and abandoned",
+                Some("Failed") => "has given the action up",
+                _ => continue,
+            };
+            return Ok(Wanted::No { why: format!("execution {} {became}", place.execution) });
         }
     }
     Ok(Wanted::Yes)
