@@ -19,7 +19,7 @@ use crate::clock;
 use crate::deploy::ecs::{EcsConfig, EcsDeployer};
 use crate::disk::Shelf;
 use crate::engine::Sandboxes as _;
-use crate::engine::docker::{DockerConfig, DockerEngine, NoLogins, RegistryLogin, RegistryLogins};
+use crate::engine::docker::{DockerConfig, DockerEngine, NoLogins, RegistryLogin, RegistryLogins, WarmConfig};
 use crate::event::Slot;
 use crate::fault::{Fault, io};
 use crate::gate::{Decision, may_decide};
@@ -96,7 +96,7 @@ pub fn run(
     };
     let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone())), live];
     let recorder = Recorder::new(&row.id, record, state, sinks, cancel.clone())?;
-    let ports = ports(environment, folders, secrets)?;
+    let (ports, _) = ports(environment, folders, secrets, None)?;
     Ok(Run::new(row.id, plan, options, ports, recorder, cancel, own, identity::owner(), prefetched, None))
 }
 
@@ -146,24 +146,35 @@ fn may_answer(plan: &Plan, stage: &str, slot: Slot, rule: usize, by: &str, group
     }
 }
 
-/// The edges that all runs of a process share.
-fn ports(environment: &Environment, folders: &StateFolders, secrets: Option<PathBuf>) -> Result<Ports, Fault> {
+/// The edges that all runs of a process share, and the engine behind two of them.
+fn ports(
+    environment: &Environment,
+    folders: &StateFolders,
+    secrets: Option<PathBuf>,
+    warm: Option<WarmConfig>,
+) -> Result<(Ports, Arc<DockerEngine>), Fault> {
     let aws = Aws::default();
     let images = Arc::new(LazyImages::new(environment, folders, aws.clone()));
-    let engine = Arc::new(engine(environment, Arc::clone(&images) as Arc<dyn RegistryLogins>));
-    Ok(Ports {
+    let config = DockerConfig { warm, ..docker_config(environment) };
+    let engine = Arc::new(DockerEngine::new(config, Arc::clone(&images) as Arc<dyn RegistryLogins>));
+    let ports = Ports {
         engine: Arc::clone(&engine) as _,
-        sandboxes: engine,
+        sandboxes: Arc::clone(&engine) as _,
         sources: sources(environment, folders)?,
         secrets: secrets_of(aws.clone(), secrets)?,
         images,
         deployer: Arc::new(EcsDeployer::new(aws, EcsConfig::default())),
         caches: LocalCache::at(folders.caches()),
-    })
+    };
+    Ok((ports, engine))
 }
 
 /// The engine of this machine.
 pub fn engine(environment: &Environment, logins: Arc<dyn RegistryLogins>) -> DockerEngine {
+    DockerEngine::new(docker_config(environment), logins)
+}
+
+fn docker_config(environment: &Environment) -> DockerConfig {
     let mut config = DockerConfig::default();
     if let Some(host) = &environment.docker_host {
         config.host.clone_from(host);
@@ -171,7 +182,7 @@ pub fn engine(environment: &Environment, logins: Arc<dyn RegistryLogins>) -> Doc
     if let Some(subnets) = &environment.subnets {
         config.subnets.clone_from(subnets);
     }
-    DockerEngine::new(config, logins)
+    config
 }
 
 /// The kinds of things that are kept between runs.

@@ -97,6 +97,9 @@ pub(super) struct Args {
     /// Roles that actions may assume [default: all]
     #[arg(long, value_name = "PATTERN")]
     allow_role: Vec<String>,
+    /// Containers of the images of late that are kept ready for the next build; 0 keeps none
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    warm: usize,
     /// Disk space that must be free before a job is taken; caches go first
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = size)]
     free_disk: u64,
@@ -202,6 +205,7 @@ fn order(context: &Context, args: &Args) -> Result<WorkerOrder, Fault> {
                 archive: args.log_archive.as_deref().map(ArchiveTarget::parse).transpose()?,
             },
             retention: args.log_retention.map(Retention::days).transpose()?,
+            warm: args.warm,
             free_disk: args.free_disk,
         },
     })

@@ -83,6 +83,12 @@ impl StateFolders {
         RunFolders { root: self.root.join("runs").join(id), left: self.left_in_engine().join(id) }
     }
 
+    /// The folders of containers that wait for builds.
+    #[must_use]
+    pub fn warm(&self) -> PathBuf {
+        self.root.join("warm")
+    }
+
     /// Where the worker of this state directory is spoken to.
     #[must_use]
     pub fn worker_socket(&self) -> PathBuf {

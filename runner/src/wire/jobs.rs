@@ -18,6 +18,7 @@ use crate::cancel::Cancel;
 use crate::clock;
 use crate::deploy::handoff;
 use crate::disk::make_room;
+use crate::engine::docker::{DockerEngine, WarmConfig};
 use crate::fault::{Fault, io};
 use crate::gate;
 use crate::identity;
@@ -54,6 +55,8 @@ pub struct JobShopConfig {
     pub logs: LogTargets,
     /// How long logs are kept in groups that are made here.
     pub retention: Option<Retention>,
+    /// Containers that wait for builds of the images of late.
+    pub warm: usize,
     /// Bytes that must be free on the disk of the state directory before a job is taken.
     pub free_disk: u64,
 }
@@ -71,6 +74,7 @@ pub struct JobShop {
     account: Option<String>,
     region: Option<String>,
     shipping: Shipping,
+    engine: Arc<DockerEngine>,
 }
 
 impl JobShop {
@@ -84,7 +88,8 @@ impl JobShop {
         config: JobShopConfig,
         account: Option<String>,
     ) -> Result<Self, Fault> {
-        let shared = ports(&environment, &folders, None)?;
+        let warm = (config.warm > 0).then(|| WarmConfig { most: config.warm, ..WarmConfig::at(folders.warm()) });
+        let (shared, engine) = ports(&environment, &folders, None, warm)?;
         let region = environment.region.clone();
         config.logs.check()?;
         let aws = Aws::default();
@@ -94,7 +99,12 @@ impl JobShop {
             Arc::new(CloudWatchLogs::new(aws.clone(), cloudwatch)),
             Arc::new(S3::new(Arc::new(OwnAccess(aws.clone())))),
         );
-        Ok(Self { environment, folders, config, shared, aws, account, region, shipping })
+        Ok(Self { environment, folders, config, shared, aws, account, region, shipping, engine })
+    }
+
+    /// Removes the containers that wait for builds.
+    pub async fn close(&self) {
+        self.engine.drain().await;
     }
 
     /// Sends logs, those of earlier processes first told to be whole where they are.

@@ -62,7 +62,8 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     let config = WorkerConfig { owner, seats: order.seats, rhythm: order.rhythm, takes_over: order.takes_over };
     let shop = Arc::new(shop);
     let worker = Worker::new(config, queue, ledger, Arc::clone(&shop) as _, stop.clone());
-    tokio::spawn(async move { shop.ship().await });
+    let shipping = Arc::clone(&shop);
+    tokio::spawn(async move { shipping.ship().await });
     let standing = Arc::clone(&worker.standing);
     super::sweep(environment, folders);
     listen_to_signals(Arc::clone(&standing), stop);
@@ -77,6 +78,7 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     tokio::spawn(tell_systemd(Arc::clone(&standing)));
     tracing::info!(account = me.account, "the worker begins");
     let worked = worker.work(events).await;
+    shop.close().await;
     door.abort();
     let _ = std::fs::remove_file(&socket);
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
