@@ -20,6 +20,7 @@ use crate::secret::SecretText;
 use crate::sink::Sink;
 use crate::state::RunState;
 use crate::store::Record;
+use crate::store::history::Replica;
 
 /// Where to tell what happened. Clones tell the same run.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ struct Recording {
     fault: Option<Fault>,
     /// Told when it does: a run that cannot be recorded must not go on.
     cancel: Cancel,
+    /// Where else the record is.
+    replica: Option<Arc<Replica>>,
 }
 
 impl Recorder {
@@ -61,7 +64,26 @@ impl Recorder {
             maskers: HashMap::new(),
             fault: None,
             cancel,
+            replica: None,
         }))))
+    }
+
+    /// From now on what is recorded is also sent there.
+    pub fn replicate(&self, replica: Arc<Replica>) {
+        self.lock().replica = Some(replica);
+    }
+
+    /// Waits until everything that was told so far is also known wherever else the record is, and whoever could carry
+    /// the run out instead of this process would know of it. At once when it is nowhere else.
+    ///
+    /// # Errors
+    /// When somebody else carries the run out by now.
+    pub async fn settled(&self) -> Result<(), Fault> {
+        let replica = self.lock().replica.clone();
+        match replica {
+            Some(replica) => replica.settled().await,
+            None => Ok(()),
+        }
     }
 
     /// Tells what happened now.
@@ -189,6 +211,9 @@ impl Recording {
             let stored = self.record.append(&self.run, std::slice::from_ref(&event));
             self.note(stored);
             self.state.apply(&event);
+            if let Some(replica) = &self.replica {
+                replica.told(event.sequence);
+            }
         }
         let Self { sinks, state, .. } = self;
         let results: Vec<_> = sinks.iter_mut().map(|sink| sink.take(&event, state)).collect();

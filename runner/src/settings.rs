@@ -25,6 +25,8 @@ pub struct Environment {
     pub queue_url: Option<String>,
     /// `SLUICE_EVENTS_QUEUE_URL`: the SQS queue that EventBridge tells of pipelines.
     pub events_queue_url: Option<String>,
+    /// `SLUICE_TABLE`: the DynamoDB table of a fleet.
+    pub table: Option<String>,
     /// `XDG_STATE_HOME`
     pub state_home: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`
@@ -54,6 +56,7 @@ impl Environment {
             subnets: text("SLUICE_SUBNETS"),
             queue_url: text("SLUICE_QUEUE_URL"),
             events_queue_url: text("SLUICE_EVENTS_QUEUE_URL"),
+            table: text("SLUICE_TABLE"),
             state_home: path("XDG_STATE_HOME"),
             config_home: path("XDG_CONFIG_HOME"),
             home: path("HOME"),

@@ -1,6 +1,8 @@
 //! The only file that names adapters: it takes the settings apart and puts a run together.
 
+mod fleet;
 mod jobs;
+mod lost;
 mod worker;
 
 use std::io::IsTerminal;
@@ -34,7 +36,8 @@ use crate::sink::{Answer, Ask, JsonLines, LogFiles, Plain, Sink, Terminal};
 use crate::source::codecommit::identities;
 use crate::source::{Config, Mirrors, Revisions, Sources};
 use crate::state::RunState;
-use crate::store::{Record, RunRow, StateFolders};
+use crate::store::history::DynamoHistory;
+use crate::store::{Record, RunRow, StateFolders, Table};
 
 pub use jobs::{JobShop, JobShopConfig};
 pub use worker::{WorkerOrder, submit, worker};
@@ -98,6 +101,14 @@ pub fn run(
     let recorder = Recorder::new(&row.id, record, state, sinks, cancel.clone())?;
     let (ports, _) = ports(environment, folders, secrets, None)?;
     Ok(Run::new(row.id, plan, options, ports, recorder, cancel, own, identity::owner(), prefetched, None))
+}
+
+/// The runs of the fleet with that table.
+///
+/// # Errors
+/// A `Configuration` fault when no Region is known.
+pub async fn history(table: &str) -> Result<DynamoHistory, Fault> {
+    Ok(DynamoHistory::new(Table::new(&Aws::default().config(None, None).await?, table)))
 }
 
 /// Removes what earlier runs had to leave in the engine, while the new one goes on.

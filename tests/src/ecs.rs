@@ -35,7 +35,13 @@ pub enum OnTrouble {
 impl EcsWorld {
     /// An empty one.
     pub async fn start() -> Self {
-        Self { aws: AwsEmulator::start().await, images: std::sync::Mutex::default() }
+        Self::of(AwsEmulator::start().await)
+    }
+
+    /// One on an emulator that is there already.
+    #[must_use]
+    pub fn of(aws: AwsEmulator) -> Self {
+        Self { aws, images: std::sync::Mutex::default() }
     }
 
     /// A client for an account.

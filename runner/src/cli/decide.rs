@@ -1,19 +1,23 @@
-//! `sluice approve`, `sluice reject`: answers an approval of a run, from any process on the machine.
+//! `sluice approve`, `sluice reject`: answers an approval of a run, from any process on the machine, or any machine of the fleet.
 
 use pipeline_spec::plan::{Plan, Rule};
 
+use super::fleet::Fleet;
 use super::{Context, Exit, out};
 use crate::clock;
 use crate::event::Slot;
 use crate::fault::Fault;
 use crate::gate::{Decision, may_decide};
 use crate::identity;
+use crate::state::RunState;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  sluice approve 0199a1 Production\n  sluice reject 0199a1 Production --comment 'not on a Friday'"
+    after_help = "Examples:\n  sluice approve 0199a1 Production\n  sluice approve 0199a1 Production --table sluice\n  sluice reject 0199a1 Production --comment 'not on a Friday'"
 )]
 pub(super) struct Args {
+    #[command(flatten)]
+    fleet: Fleet,
     /// The run's id, or its beginning
     run: String,
     /// The stage whose gate waits
@@ -24,16 +28,20 @@ pub(super) struct Args {
     comment: Option<String>,
 }
 
-pub(super) fn decide(context: &Context, args: Args, approved: bool) -> Result<Exit, Fault> {
-    let (folders, record) = context.record()?;
-    let run = record.run(Some(&args.run))?;
+pub(super) fn decide(context: &Context, args: &Args, approved: bool) -> Result<Exit, Fault> {
+    super::runtime()?.block_on(answer(context, args, approved))
+}
+
+async fn answer(context: &Context, args: &Args, approved: bool) -> Result<Exit, Fault> {
+    let (folders, history) = (context.folders()?, args.fleet.history(context).await?);
+    let run = history.run(Some(&args.run)).await?;
     let plan: Plan = serde_json::from_str(&run.plan)
         .map_err(|error| Fault::system(format!("run {}: its plan cannot be read: {error}", run.id)))?;
     let open = open_approvals(&plan, &args.stage)?;
     let (by, groups) = identity::user(&context.environment);
     let mut answered = 0;
     for (slot, rule, approvers) in open {
-        let known = record.decisions(&run.id, &args.stage, slot)?;
+        let known = history.decisions(&run.id, &args.stage, slot).await?;
         if known.iter().any(|decision| decision.rule == rule) {
             continue;
         }
@@ -46,7 +54,7 @@ pub(super) fn decide(context: &Context, args: Args, approved: bool) -> Result<Ex
         }
         let comment = args.comment.clone();
         let decision = Decision { rule, by: by.clone(), groups: groups.clone(), at: clock::now(), approved, comment };
-        record.decide(&run.id, &args.stage, slot, &decision)?;
+        history.decide(&run.id, &args.stage, slot, &decision).await?;
         answered += 1;
         // The gate at the end of a stage is not answered ahead of time, together with the one at its beginning.
         break;
@@ -59,7 +67,8 @@ pub(super) fn decide(context: &Context, args: Args, approved: bool) -> Result<Ex
         )));
     }
     out::say(&format!("{word} {} of run {} as {by}", args.stage, run.id));
-    if super::runs::is_over(&record, &run.id)?.is_none() && folders.run(&run.id).own()?.is_some() {
+    let over = RunState::of(&history.events(&run.id).await?).span.outcome.is_some();
+    if args.fleet.table(context).is_none() && !over && folders.run(&run.id).own()?.is_some() {
         out::say(&format!("no process carries it on: `sluice run --resume {}`", run.id));
     }
     Ok(Exit::Succeeded)

@@ -4,6 +4,7 @@ mod clean;
 mod completions;
 mod decide;
 mod doctor;
+mod fleet;
 mod logs;
 mod migrate;
 mod out;
@@ -150,8 +151,8 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Fault> {
         Command::Runs(args) => runs::runs(context, &args),
         Command::Logs(args) => logs::logs(context, &args),
         Command::Show(args) => show::show(context, &args),
-        Command::Approve(args) => decide::decide(context, args, true),
-        Command::Reject(args) => decide::decide(context, args, false),
+        Command::Approve(args) => decide::decide(context, &args, true),
+        Command::Reject(args) => decide::decide(context, &args, false),
         Command::Worker(args) => worker::worker(context, *args),
         Command::Submit(args) => submit::submit(context, *args),
         Command::Clean(args) => clean::clean(context, &args),

@@ -2,6 +2,7 @@
 
 use comfy_table::{Table, presets};
 
+use super::fleet::Fleet;
 use super::{Context, Exit, out};
 use crate::event::Outcome;
 use crate::fault::Fault;
@@ -11,6 +12,8 @@ use crate::store::{Record, RunRow};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
+    #[command(flatten)]
+    fleet: Fleet,
     /// How many
     #[arg(short = 'n', long, default_value_t = 20)]
     limit: usize,
@@ -27,16 +30,22 @@ enum Format {
 }
 
 pub(super) fn runs(context: &Context, args: &Args) -> Result<Exit, Fault> {
-    let (folders, record) = context.record()?;
-    let rows = record.runs(args.limit)?;
+    super::runtime()?.block_on(list(context, args))
+}
+
+async fn list(context: &Context, args: &Args) -> Result<Exit, Fault> {
+    let (folders, history) = (context.folders()?, args.fleet.history(context).await?);
+    // Which process carries a run of a fleet on is known to its ledger, and not to this machine.
+    let here = args.fleet.table(context).is_none();
+    let rows = history.runs(args.limit).await?;
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["RUN", "PIPELINE", "COMMIT", "STARTED", "TIME", "STATUS"]);
     for row in &rows {
-        let state = RunState::of(&record.events(&row.id, 0)?);
+        let state = RunState::of(&history.events(&row.id).await?);
         match args.format {
             Format::Json => out::say(&serde_json::to_string(&state).unwrap_or_default()),
             Format::Human => {
-                let left = state.span.outcome.is_none() && folders.run(&row.id).own()?.is_some();
+                let left = here && state.span.outcome.is_none() && folders.run(&row.id).own()?.is_some();
                 table.add_row(columns(row, &state, left));
             }
         }

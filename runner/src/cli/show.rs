@@ -1,5 +1,6 @@
 //! `sluice show`: what a run did.
 
+use super::fleet::Fleet;
 use super::{Context, Exit, out};
 use crate::fault::Fault;
 use crate::report::summary;
@@ -10,6 +11,8 @@ use crate::state::RunState;
     after_help = "Examples:\n  sluice show\n  sluice show 0199a1 --format json\n  sluice show 0199a1 --format events"
 )]
 pub(super) struct Args {
+    #[command(flatten)]
+    fleet: Fleet,
     /// The run's id, or its beginning [default: the newest run]
     run: Option<String>,
     /// `json`: the state as one object; `events`: the history, one event a line
@@ -26,14 +29,22 @@ enum Format {
 }
 
 pub(super) fn show(context: &Context, args: &Args) -> Result<Exit, Fault> {
-    let (folders, record) = context.record()?;
-    let run = record.run(args.run.as_deref())?;
-    let events = record.events(&run.id, 0)?;
+    super::runtime()?.block_on(tell(context, args))
+}
+
+async fn tell(context: &Context, args: &Args) -> Result<Exit, Fault> {
+    let (folders, history) = (context.folders()?, args.fleet.history(context).await?);
+    let run = history.run(args.run.as_deref()).await?;
+    let events = history.events(&run.id).await?;
     let state = RunState::of(&events);
     match args.format {
         Format::Human => {
             out::say(&summary::text(&state));
-            out::say(&format!("files: {}", folders.run(&run.id).root().display()));
+            let files = folders.run(&run.id);
+            // Those of a fleet's runs are on the machine that carried them out.
+            if files.root().exists() {
+                out::say(&format!("files: {}", files.root().display()));
+            }
         }
         Format::Json => out::say(&serde_json::to_string_pretty(&state).unwrap_or_default()),
         Format::Events => {

@@ -22,6 +22,7 @@ Examples:
   sluice worker --pool default                jobs of CodePipeline's custom actions, in this account and Region
   sluice worker --pool arm --pool gpu --seats 2 --listen 127.0.0.1:9100
   sluice worker --queue https://sqs.…/runs    runs that were asked for with `sluice submit`, and pushes, too
+  sluice worker --table sluice                one of a fleet: others go on with its jobs when it is gone
   sluice worker status                        what the worker of this state directory does
   sluice worker drain                         finish what runs, take nothing more, end
 
@@ -49,6 +50,9 @@ pub(super) struct Args {
     /// Take from the SQS queue alone
     #[arg(long)]
     no_codepipeline: bool,
+    /// The DynamoDB table of a fleet, whose workers take each other's jobs over [default: $SLUICE_TABLE, or no fleet]
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
     /// Jobs at the same time [default: one for each two processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     seats: Option<u16>,
@@ -186,6 +190,7 @@ fn order(context: &Context, args: &Args) -> Result<WorkerOrder, Fault> {
         seats: args.seats.map_or_else(|| processors.div_ceil(2), usize::from),
         rhythm: Rhythm { poll: Duration::from_secs_f64(args.poll), heartbeat, lease, ..Rhythm::default() },
         takes_over: !args.no_take_over,
+        table: args.table.clone().or_else(|| context.environment.table.clone()),
         listen: args.listen,
         jobs: JobShopConfig {
             image: args.image.clone().or_else(|| context.environment.image.clone()),
@@ -219,6 +224,10 @@ fn shown(sight: &Sight) -> String {
         Mode::Draining => "drains: it ends when what runs is finished",
     };
     let mut text = format!("{} {mode}\n", sight.owner);
+    text.push_str(&match &sight.table {
+        Some(table) => format!("one of the fleet of table {table}\n"),
+        None => "on its own: its ledger is on this machine\n".to_owned(),
+    });
     if let Some(why) = &sight.cannot_claim {
         text.push_str(&format!("it cannot take jobs now: {why}\n"));
     }

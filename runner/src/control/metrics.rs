@@ -64,6 +64,7 @@ mod tests {
     fn prometheus_can_read_what_a_worker_did() {
         let sight = Sight {
             owner: "worker-1".to_owned(),
+            table: None,
             mode: Mode::Working,
             seats: 4,
             jobs: Vec::new(),

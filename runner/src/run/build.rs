@@ -35,7 +35,7 @@ impl Run {
             let message = format!("waited longer than {} for a free slot", duration_text(queued.as_secs()));
             return Ok(Outcome::TimedOut { message });
         };
-        let key = SandboxKey { run: self.id.clone(), name: sandbox_name(action) };
+        let key = SandboxKey { run: self.folders.in_engine().to_owned(), name: sandbox_name(action) };
         let sandbox = self.removals.expect();
         let result = self.in_sandbox(action, build, &key).await;
         self.remove_meanwhile(action, key, sandbox);

@@ -24,9 +24,11 @@ impl Run {
                 self.hand_off(action, &order)?;
                 let intended = What::DeploymentIntended { action: action.to_owned(), order: order.clone() };
                 self.recorder.commit(intended)?;
+                self.settled().await?;
                 let deployment = self.ports.deployer.begin(&order, &progress).await?;
                 let begun = What::DeploymentBegun { action: action.to_owned(), deployment: deployment.clone() };
                 self.recorder.commit(begun)?;
+                self.settled().await?;
                 deployment
             }
         };

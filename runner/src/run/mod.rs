@@ -260,6 +260,14 @@ impl Run {
         }
     }
 
+    /// Waits until whoever could go on with this run in our place knows what was told so far.
+    async fn settled(&self) -> Result<(), Fault> {
+        tokio::select! {
+            settled = self.recorder.settled() => settled,
+            _ = self.cancel.requested() => self.stop_fault(),
+        }
+    }
+
     /// The revision that was fetched before the run, once.
     fn take_prefetched(&self) -> Option<Prefetched> {
         self.prefetched.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -71,7 +71,7 @@ impl Run {
         let cleaned = tokio::time::timeout(LIMIT, async {
             match self.removals.finish().await && !resumed {
                 true => Ok(()),
-                false => self.ports.sandboxes.destroy(&self.id, None).await,
+                false => self.ports.sandboxes.destroy(self.folders.in_engine(), None).await,
             }
         });
         let failure = match tokio::join!(cleaned, settled).0 {
@@ -87,7 +87,7 @@ impl Run {
             self.recorder.tell(What::Notice { action: None, warning: true, text });
         }
         if !self.options.keep {
-            self.drop_workspaces();
+            self.folders.drop_workspaces();
         }
     }
 

@@ -2,25 +2,33 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// A place that can be left and taken again.
 #[derive(Debug)]
 pub struct Seat {
     all: Arc<Semaphore>,
     own: Mutex<Option<OwnedSemaphorePermit>>,
+    left: watch::Sender<bool>,
 }
 
 impl Seat {
     /// One that is taken already.
     #[must_use]
     pub fn taken(all: Arc<Semaphore>, own: OwnedSemaphorePermit) -> Self {
-        Self { all, own: Mutex::new(Some(own)) }
+        Self { all, own: Mutex::new(Some(own)), left: watch::Sender::new(false) }
     }
 
     /// Leaves it to others.
     pub fn leave(&self) {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.left.send_replace(true);
+    }
+
+    /// Waits until it is left: the run does nothing but wait.
+    pub async fn is_left(&self) {
+        // The sender lives as long as this.
+        let _ = self.left.subscribe().wait_for(|left| *left).await;
     }
 
     /// Whether it is taken.
@@ -38,5 +46,6 @@ impl Seat {
         if let Ok(permit) = Arc::clone(&self.all).acquire_owned().await {
             *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
         }
+        self.left.send_replace(false);
     }
 }

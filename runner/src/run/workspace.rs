@@ -102,17 +102,6 @@ impl Run {
     fn readers_of_source(&self) -> usize {
         self.plan.stages.iter().flat_map(|stage| &stage.actions).filter(|action| needs_source(action)).count()
     }
-
-    /// Removes the source and the builds' folders; logs and artifacts stay.
-    pub(super) fn drop_workspaces(&self) {
-        for folder in [self.folders.source(), self.folders.inputs(), self.folders.root().join("builds")] {
-            match std::fs::remove_dir_all(&folder) {
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => tracing::warn!(folder = %folder.display(), %error, "a workspace could not be removed"),
-            }
-        }
-    }
 }
 
 /// The same source at exactly that commit.

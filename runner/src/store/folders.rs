@@ -26,6 +26,7 @@ pub struct StateFolders {
 pub struct RunFolders {
     root: PathBuf,
     left: PathBuf,
+    in_engine: String,
 }
 
 /// The right to go on with a run; given up when dropped or when the process dies.
@@ -80,7 +81,16 @@ impl StateFolders {
     /// The folder of a run.
     #[must_use]
     pub fn run(&self, id: &str) -> RunFolders {
-        RunFolders { root: self.root.join("runs").join(id), left: self.left_in_engine().join(id) }
+        let in_engine = id.to_owned();
+        RunFolders { root: self.root.join("runs").join(id), left: self.left_in_engine().join(id), in_engine }
+    }
+
+    /// The runs of jobs that have a folder here, over or not.
+    #[must_use]
+    pub fn runs_of_jobs(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.root.join("runs")).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|run| self.run(run).job().exists()).collect()
     }
 
     /// The folders of containers that wait for builds.
@@ -131,6 +141,26 @@ impl RunFolders {
         &self.root
     }
 
+    /// What the run is called in the engine: its id, unless it was called something else there.
+    #[must_use]
+    pub fn in_engine(&self) -> &str {
+        &self.in_engine
+    }
+
+    /// The same folder, of a run that another machine began: two machines may have one engine, and what one of them
+    /// cleans up there must not be the other's.
+    #[must_use]
+    pub fn called(self, in_engine: &str) -> Self {
+        let left = self.left.with_file_name(in_engine);
+        Self { left, in_engine: in_engine.to_owned(), ..self }
+    }
+
+    /// Says that the run does a job, and what it is called in the engine. A later start of the worker removes it.
+    #[must_use]
+    pub fn job(&self) -> PathBuf {
+        self.root.join("job")
+    }
+
     /// The revision as it was fetched.
     #[must_use]
     pub fn source(&self) -> PathBuf {
@@ -178,6 +208,17 @@ impl RunFolders {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(&self.left)(error)),
                 _ => Ok(()),
             },
+        }
+    }
+
+    /// Removes the source and the builds' folders; logs and artifacts stay.
+    pub fn drop_workspaces(&self) {
+        for folder in [self.source(), self.inputs(), self.root.join("builds")] {
+            match std::fs::remove_dir_all(&folder) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => tracing::warn!(folder = %folder.display(), %error, "a workspace could not be removed"),
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! This module does not know what events mean. Several processes may have the same record open.
 
 mod folders;
+pub mod history;
 mod ids;
 pub mod ledger;
 mod table;
@@ -120,8 +121,15 @@ impl Record {
 
     /// Adds events, all or none of them, durably.
     pub fn append(&mut self, run: &str, events: &[Event]) -> Result<(), Fault> {
+        self.write(run, events, false)
+    }
+
+    fn write(&mut self, run: &str, events: &[Event], anew: bool) -> Result<(), Fault> {
         let mut add = || -> rusqlite::Result<()> {
             let transaction = self.connection.transaction()?;
+            if anew {
+                transaction.execute("DELETE FROM events WHERE run = ?1", params![run])?;
+            }
             {
                 let mut statement =
                     transaction.prepare("INSERT INTO events (run, sequence, event) VALUES (?1, ?2, ?3)")?;
@@ -139,6 +147,22 @@ impl Record {
     pub fn settle(&self) -> Result<(), Fault> {
         let settled = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         settled.map_err(|error| broken("the record", &error))
+    }
+
+    /// Puts other events in the place of a run's, all or none of them.
+    pub fn replace(&mut self, run: &str, events: &[Event]) -> Result<(), Fault> {
+        self.write(run, events, true)
+    }
+
+    /// Writes down answers that were given elsewhere, unless there are answers here.
+    pub fn take_answers(&self, run: &str, answers: &[(String, Slot, Decision)]) -> Result<(), Fault> {
+        for (stage, slot, decision) in answers {
+            let known = self.decisions(run, stage, *slot)?;
+            if known.iter().all(|known| known.rule != decision.rule) {
+                self.decide(run, stage, *slot, decision)?;
+            }
+        }
+        Ok(())
     }
 
     /// The events of a run after that number, in order.
@@ -176,17 +200,9 @@ impl Record {
     /// # Errors
     /// A `Configuration` fault when there is none, or more than one.
     pub fn run(&self, prefix: Option<&str>) -> Result<RunRow, Fault> {
-        let Some(prefix) = prefix else {
-            let newest = self.runs(1)?.pop();
-            return newest.ok_or_else(|| Fault::configuration("there are no runs yet").hint("start one: `sluice run`"));
-        };
         let sql = "SELECT id, pipeline, started, plan, options FROM runs WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2";
-        let mut found = self.rows(sql, &[&prefix])?;
-        match (found.pop(), found.pop()) {
-            (Some(run), None) => Ok(run),
-            (Some(_), Some(_)) => Err(Fault::configuration(format!("more than one run starts with {prefix}"))),
-            _ => Err(Fault::configuration(format!("no run {prefix}")).hint("`sluice runs` lists them")),
-        }
+        let found = prefix.map_or_else(|| self.runs(1), |prefix| self.rows(sql, &[&prefix]))?;
+        history::only(found, prefix)
     }
 
     fn rows(&self, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<Vec<RunRow>, Fault> {
@@ -220,16 +236,14 @@ impl Record {
     /// # Errors
     /// A `Configuration` fault that names who answered before.
     pub fn decide(&self, run: &str, stage: &str, slot: Slot, decision: &Decision) -> Result<(), Fault> {
-        let what = || format!("run {run}, stage {stage}");
         if let Some(known) = self.decisions(run, stage, slot)?.into_iter().find(|known| known.rule == decision.rule) {
-            let answer = if known.approved { "approved" } else { "rejected" };
-            return Err(Fault::configuration(format!("{}: {} has {answer} it at {}", what(), known.by, known.at)));
+            return Err(history::answered(run, stage, &known));
         }
         let text = serde_json::to_string(decision).unwrap_or_default();
         let rule = i64::try_from(decision.rule).unwrap_or(i64::MAX);
         let sql = "INSERT INTO decisions (run, stage, slot, rule, decision) VALUES (?1, ?2, ?3, ?4, ?5)";
         let added = self.connection.execute(sql, params![run, stage, slot_text(slot), rule, text]);
-        added.map(|_| ()).map_err(|error| broken(&what(), &error))
+        added.map(|_| ()).map_err(|error| broken(&format!("run {run}, stage {stage}"), &error))
     }
 
     /// The answers to the approvals of a gate.

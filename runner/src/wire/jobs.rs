@@ -11,7 +11,8 @@ use pipeline_spec::plan::{
     Action, Deploy, DeployTarget, EcsService, OnFailure, Plan, Stage, Template, Work as PlannedWork,
 };
 
-use super::{Kinds, Started, ports, revisions, shelves};
+use super::fleet::Fleet;
+use super::{Kinds, Started, lost, ports, revisions, shelves};
 use crate::aws::Aws;
 use crate::bucket::{Access, Buckets, S3};
 use crate::cancel::Cancel;
@@ -33,9 +34,9 @@ use crate::sink::{LogFiles, Shipments, Sink};
 use crate::source::Sources;
 use crate::spec;
 use crate::state::RunState;
-use crate::store::{Record, RunRow, StateFolders};
+use crate::store::{Record, RunRow, StateFolders, Table};
 use crate::trust::Trust;
-use crate::worker::{Prepared, Workshop};
+use crate::worker::{Claim, Prepared, Workshop};
 
 /// A deployment of a job takes an hour at the most unless it says otherwise, as CodePipeline's ECS action.
 const DEPLOYMENT: u64 = 3600;
@@ -70,6 +71,7 @@ pub struct JobShop {
     folders: StateFolders,
     config: JobShopConfig,
     shared: Ports,
+    fleet: Option<Fleet>,
     aws: Aws,
     account: Option<String>,
     region: Option<String>,
@@ -87,6 +89,7 @@ impl JobShop {
         folders: StateFolders,
         config: JobShopConfig,
         account: Option<String>,
+        table: Option<Table>,
     ) -> Result<Self, Fault> {
         let warm = (config.warm > 0).then(|| WarmConfig { most: config.warm, ..WarmConfig::at(folders.warm()) });
         let (shared, engine) = ports(&environment, &folders, None, warm)?;
@@ -99,7 +102,8 @@ impl JobShop {
             Arc::new(CloudWatchLogs::new(aws.clone(), cloudwatch)),
             Arc::new(S3::new(Arc::new(OwnAccess(aws.clone())))),
         );
-        Ok(Self { environment, folders, config, shared, aws, account, region, shipping, engine })
+        let fleet = table.map(|table| Fleet::new(table, folders.root()));
+        Ok(Self { environment, folders, config, shared, fleet, aws, account, region, shipping, engine })
     }
 
     /// Removes the containers that wait for builds.
@@ -162,6 +166,20 @@ impl JobShop {
         Ok((row, Prefetched { folder, revision, _scratch: scratch }))
     }
 
+    /// What others have told of a run; of one that nobody had before there is nothing to be heard.
+    async fn bring(&self, record: &mut Record, claim: &Claim, order: &JobOrder) -> Result<u64, Fault> {
+        match &self.fleet {
+            Some(fleet) if claim.fence > 1 => fleet.bring(record, claim, !order.outputs.is_empty()).await,
+            _ => Ok(0),
+        }
+    }
+
+    /// Whether this worker may carry out a run that is recorded.
+    fn check(&self, row: &RunRow) -> Result<(), Fault> {
+        let (plan, started) = parsed(row)?;
+        self.config.trust.check(&plan, started.options.image.as_deref())
+    }
+
     fn options(&self, order: &JobOrder) -> Options {
         let image = match &order.work {
             Work::Spec(spec) => spec.image.clone(),
@@ -190,36 +208,54 @@ impl JobShop {
 impl Workshop for JobShop {
     async fn run(
         &self,
-        id: &str,
+        claim: &Claim,
         order: &JobOrder,
         access: Option<Arc<dyn Access>>,
         seat: Arc<Seat>,
         cancel: &Cancel,
     ) -> Result<Prepared, Fault> {
-        let own = self.folders.run(id);
+        let id = claim.run.as_str();
+        let own = self.folders.run(id).called(&lost::in_engine(claim));
+        if claim.fence > 1 {
+            lost::clear_others(&*self.shared.sandboxes, id, own.in_engine()).await;
+        }
         let ownership = own.own()?.ok_or_else(|| Fault::system(format!("run {id} goes on in another process")))?;
-        let record = Record::open(self.folders.root())?;
+        std::fs::write(own.job(), own.in_engine()).map_err(io(&own.job()))?;
+        let mut record = Record::open(self.folders.root())?;
+        let sent = self.bring(&mut record, claim, order).await?;
         let ports = self.ports(access)?;
         let (row, prefetched) = match record.find(id)? {
-            Some(row) => (row, None),
+            Some(row) => {
+                // Whoever began it may have allowed more than this worker does.
+                self.check(&row)?;
+                (row, None)
+            }
             None => {
                 let (row, prefetched) = self.begin(id, order, ports.sources.as_ref(), cancel).await?;
                 record.begin(&row)?;
                 (row, Some(prefetched))
             }
         };
-        let unreadable =
-            |error: serde_json::Error| Fault::system(format!("run {id}: the record cannot be read: {error}"));
-        let plan: Plan = serde_json::from_str(&row.plan).map_err(unreadable)?;
-        let started: Started = serde_json::from_str(&row.options).map_err(unreadable)?;
+        let (plan, started) = parsed(&row)?;
         let state = RunState::of(&record.events(id, 0)?);
         let shipments = Shipments::new(self.shipping.clone(), self.config.logs.clone(), id, own.clone());
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone())), Box::new(shipments)];
         let recorder = Recorder::new(id, record, state, sinks, cancel.clone())?;
+        if let Some(fleet) = &self.fleet {
+            recorder.replicate(fleet.replicate(claim, row, &plan, sent)?);
+        }
         let owner = identity::owner();
         let (id, cancel) = (id.to_owned(), cancel.clone());
         let run = Run::new(id, plan, started.options, ports, recorder, cancel, own, owner, prefetched, Some(seat));
         Ok(Prepared { run, ownership })
+    }
+
+    async fn clear_lost(&self, kept: &[String]) {
+        for run in self.folders.runs_of_jobs().iter().filter(|run| !kept.contains(run)) {
+            if let Err(fault) = lost::clear(&*self.shared.sandboxes, &self.folders, run).await {
+                tracing::warn!(run, %fault, "what a lost run left cannot be cleared away");
+            }
+        }
     }
 
     fn buckets(&self, access: Option<Arc<dyn Access>>) -> Arc<dyn Buckets> {
@@ -229,6 +265,9 @@ impl Workshop for JobShop {
     async fn settle(&self, run: &str) {
         if !self.shipping.flush(run, LOGS).await {
             tracing::info!(run, "the logs of a job are sent after its result");
+        }
+        if let Some(fleet) = &self.fleet {
+            fleet.settle(run).await;
         }
     }
 
@@ -260,6 +299,13 @@ impl Workshop for JobShop {
             format!("{free} are free on the disk of {}, and a job needs {wanted}", folder.display())
         })
     }
+}
+
+/// A run of the record.
+fn parsed(row: &RunRow) -> Result<(Plan, Started), Fault> {
+    let unreadable =
+        |error: serde_json::Error| Fault::system(format!("run {}: the record cannot be read: {error}", row.id));
+    Ok((serde_json::from_str(&row.plan).map_err(unreadable)?, serde_json::from_str(&row.options).map_err(unreadable)?))
 }
 
 /// The worker's own credentials.

@@ -17,8 +17,8 @@ use crate::queue::sqs::{self, Listener, RunRequest, Sqs, SqsConfig};
 use crate::queue::{Both, Events, Queue};
 use crate::settings::Environment;
 use crate::signal;
-use crate::store::StateFolders;
-use crate::store::ledger::SqliteLedger;
+use crate::store::ledger::{DynamoLedger, Ledger, SqliteLedger};
+use crate::store::{StateFolders, Table};
 use crate::worker::{Mode, Rhythm, Standing, Worker, WorkerConfig};
 
 /// A worker to put together.
@@ -37,6 +37,8 @@ pub struct WorkerOrder {
     pub rhythm: Rhythm,
     /// Whether it does the jobs of lost workers again.
     pub takes_over: bool,
+    /// The table of its fleet, if it is part of one.
+    pub table: Option<String>,
     /// Where it may be looked at.
     pub listen: Option<SocketAddr>,
     /// What its jobs share.
@@ -56,10 +58,12 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     let config = aws.config(None, None).await?;
     let me = identity(&config).await?;
     let (queue, events) = queues(&config, &order)?;
-    let ledger = Arc::new(SqliteLedger::open(folders.root())?);
-    let shop = JobShop::new(environment.clone(), folders.clone(), order.jobs, Some(me.account.clone()))?;
+    let table = order.table.as_deref().map(|name| Table::new(&config, name));
+    let ledger = ledger(folders, table.as_ref()).await?;
+    let shop = JobShop::new(environment.clone(), folders.clone(), order.jobs, Some(me.account.clone()), table)?;
     let stop = Cancel::new();
-    let config = WorkerConfig { owner, seats: order.seats, rhythm: order.rhythm, takes_over: order.takes_over };
+    let WorkerOrder { seats, rhythm, takes_over, .. } = order;
+    let config = WorkerConfig { owner, seats, rhythm, takes_over, table: order.table };
     let shop = Arc::new(shop);
     let worker = Worker::new(config, queue, ledger, Arc::clone(&shop) as _, stop.clone());
     let shipping = Arc::clone(&shop);
@@ -121,6 +125,19 @@ fn queues(aws: &SdkConfig, order: &WorkerOrder) -> Result<Sources, Fault> {
     Ok((queue, events))
 }
 
+/// The fleet's, or this machine's own.
+async fn ledger(folders: &StateFolders, table: Option<&Table>) -> Result<Arc<dyn Ledger>, Fault> {
+    let own = SqliteLedger::open(folders.root())?;
+    let Some(table) = table else { return Ok(Arc::new(own)) };
+    // Nobody would ever finish these: the fleet does not know of them.
+    let left = own.open().await?.len();
+    if left > 0 {
+        return Err(Fault::configuration(format!("{left} jobs are not finished that were taken without a table"))
+            .hint("start the worker without --table and SLUICE_TABLE once, and drain it"));
+    }
+    Ok(Arc::new(DynamoLedger::new(table.clone())))
+}
+
 /// The first signal drains, the second stops what runs, the third kills it.
 fn listen_to_signals(standing: Arc<Standing>, stop: Cancel) {
     signal::each(move |count| match count {
@@ -153,7 +170,8 @@ async fn tell_systemd(standing: Arc<Standing>) {
     loop {
         let sight = standing.sight();
         let hindered = sight.cannot_claim.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
-        let status = format!("{:?}: {} of {} jobs{hindered}", sight.mode, sight.jobs.len(), sight.seats);
+        let fleet = sight.table.as_ref().map(|table| format!(" in the fleet of {table}")).unwrap_or_default();
+        let status = format!("{:?}{fleet}: {} of {} jobs{hindered}", sight.mode, sight.jobs.len(), sight.seats);
         let _ = sd_notify::notify(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
         tokio::time::sleep(period).await;
     }

@@ -48,7 +48,8 @@ pub(super) async fn recovered(worker: &std::sync::Arc<Worker>, entry: &Entry, ac
 /// A job that another worker held and let go of.
 pub(super) async fn taken_over(worker: &std::sync::Arc<Worker>, entry: &Entry, active: Active) -> Option<Life> {
     let mut held = take(worker, entry, active).await?;
-    if let (Step::Accepted { .. }, false) = (&held.job.step, worker.config.takes_over) {
+    // Nobody was lost with a run that waits for people.
+    if let (Step::Accepted { parked: false, .. }, false) = (&held.job.step, worker.config.takes_over) {
         let message = format!("the worker {} that did this is gone", entry.owner);
         let failure = Some(Refusal { kind: FailureKind::SystemUnavailable, message });
         let result = JobResult { failure, ..JobResult::default() };
@@ -93,7 +94,7 @@ async fn settle(worker: &std::sync::Arc<Worker>, mut held: Held) -> Option<Life>
         match accept(worker, &held).await {
             Ok(Accepted::Ours) => {
                 held.job.step = match &held.job.order {
-                    Ok(_) => Step::Accepted { run: new_run_id(), on: worker.config.owner.clone() },
+                    Ok(_) => Step::Accepted { run: new_run_id(), on: worker.config.owner.clone(), parked: false },
                     Err(refusal) => {
                         let failure = Some(refusal.clone());
                         Step::Finished { result: JobResult { failure, ..JobResult::default() } }

@@ -1,6 +1,6 @@
 //! A job that is held: its entry in the ledger, kept in step with what is known of it.
 
-use super::{Active, Job, Worker};
+use super::{Active, Job, Step, Worker};
 use crate::clock;
 use crate::fault::Fault;
 use crate::queue::LetGo;
@@ -49,6 +49,15 @@ impl Held {
     pub(super) async fn write(&mut self, worker: &Worker) -> Result<Lease, Fault> {
         let renewed = Entry { body: self.job.text()?, until: worker.holder().until, ..self.entry.clone() };
         self.put(worker, renewed).await
+    }
+
+    /// Lets go of a run that does nothing but wait, for whoever comes by.
+    pub(super) async fn park(&mut self, worker: &Worker) -> Result<Lease, Fault> {
+        if let Step::Accepted { parked, .. } = &mut self.job.step {
+            *parked = true;
+        }
+        let parked = Entry { body: self.job.text()?, until: clock::now(), ..self.entry.clone() };
+        self.put(worker, parked).await
     }
 
     /// There is nothing left to do.

@@ -27,8 +27,11 @@ pub enum Step {
     Accepted {
         /// The run.
         run: String,
-        /// The machine that has the run's files: the owner that began it.
+        /// The worker that began it.
         on: String,
+        /// Whether it waits for people, and was left to whoever comes by.
+        #[serde(default)]
+        parked: bool,
     },
     /// It has this result, which the queue may not know yet.
     Finished {
@@ -42,6 +45,21 @@ impl Job {
     #[must_use]
     pub fn offered(offer: Offer) -> Self {
         Self { ticket: offer.ticket, order: offer.order, step: Step::Offered }
+    }
+
+    /// The run that does it, when one does.
+    #[must_use]
+    pub fn run(&self) -> Option<String> {
+        match &self.step {
+            Step::Accepted { run, .. } => Some(run.clone()),
+            Step::Offered | Step::Finished { .. } => None,
+        }
+    }
+
+    /// Whether nothing is left but to report it.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.step, Step::Finished { .. })
     }
 
     /// As the ledger keeps it.

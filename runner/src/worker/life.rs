@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::held::{Held, Lease};
 use super::turn::{self, Waited};
 use super::work::do_work;
-use super::{Step, Worker, outbox};
+use super::{Claim, Step, Worker, outbox};
 use crate::cancel::Reason;
 use crate::clock;
 use crate::queue::{FailureKind, JobOrder, JobResult, LetGo, Refusal, Wanted};
@@ -34,10 +34,15 @@ enum End {
     Elsewhere,
     /// Its turn had not come when the worker took nothing new any more.
     GivenUp,
+    /// It waits for people, and the worker does not.
+    Parked,
 }
 
 impl Life {
-    pub(super) fn of(held: Held) -> Self {
+    pub(super) fn of(mut held: Held) -> Self {
+        if let Step::Accepted { parked, .. } = &mut held.job.step {
+            *parked = false;
+        }
         Self { held, seat: None, turn: None }
     }
 
@@ -49,8 +54,8 @@ impl Life {
     /// Does what is left to do.
     pub(super) async fn live(mut self, worker: &Arc<Worker>) {
         let id = self.held.entry.job.clone();
-        if let (Step::Accepted { run, .. }, Ok(order)) = (self.held.job.step.clone(), self.held.job.order.clone()) {
-            match self.work(worker, &run, &order).await {
+        if let (Step::Accepted { run, on, .. }, Ok(order)) = (self.held.job.step.clone(), self.held.job.order.clone()) {
+            match self.work(worker, &self.claim(run, on), &order).await {
                 End::Result(result) => {
                     self.held.job.step = Step::Finished { result };
                     if !self.written(worker).await {
@@ -66,13 +71,27 @@ impl Life {
                     return self.end_turn(worker).await;
                 }
                 End::Lost => {
-                    tracing::warn!(job = id, "another worker has taken the job; nothing is reported");
-                    worker.standing.lost();
+                    worker.standing.lost(&id);
+                    return;
+                }
+                End::Parked => {
+                    tracing::info!(
+                        job = id,
+                        "the run waits for people, and is left to other workers or the next start"
+                    );
+                    // The ledger alone carries the job from here.
+                    self.held.renew_ticket(worker);
+                    if let Err(fault) = self.held.give_message_up(worker).await {
+                        tracing::warn!(job = id, %fault, "the message of the job will be offered again");
+                    }
+                    if let Err(fault) = self.held.park(worker).await {
+                        tracing::warn!(job = id, %fault, "the ledger cannot be written; the lease runs out by itself");
+                    }
                     return;
                 }
                 End::Elsewhere => {
                     tracing::warn!(job = id, "the queue has handed the job out again; nothing is reported");
-                    worker.standing.lost();
+                    worker.standing.lost(&id);
                     self.held.forget(worker).await;
                     return self.end_turn(worker).await;
                 }
@@ -90,7 +109,7 @@ impl Life {
             match self.held.write(worker).await {
                 Ok(Lease::Ours) => return true,
                 Ok(Lease::Lost) => {
-                    worker.standing.lost();
+                    worker.standing.lost(&self.held.entry.job);
                     return false;
                 }
                 Err(fault) => {
@@ -101,17 +120,28 @@ impl Life {
         }
     }
 
-    async fn work(&mut self, worker: &Arc<Worker>, run: &str, order: &JobOrder) -> End {
+    fn claim(&self, run: String, begun_by: String) -> Claim {
+        let Entry { job, owner, fence, .. } = self.held.entry.clone();
+        Claim { run, job, owner, begun_by, fence }
+    }
+
+    async fn work(&mut self, worker: &Arc<Worker>, claim: &Claim, order: &JobOrder) -> End {
         let seat = match self.place(worker, order).await {
             Ok(permit) => Arc::new(Seat::taken(Arc::clone(&worker.seats), permit)),
             Err(end) => return end,
         };
         let cancel = worker.stop.child();
-        let standing = worker.standing.begin(&self.held.entry.job, run, order, clock::now());
+        let standing = worker.standing.begin(&self.held.entry.job, &claim.run, order, clock::now());
         let ticket = self.held.job.ticket.clone();
-        let mut done = std::pin::pin!(do_work(worker, &ticket, run, order, &seat, &cancel));
+        let mut done = Box::pin(do_work(worker, &ticket, claim, order, &seat, &cancel));
         let end = tokio::select! {
             result = &mut done => End::Result(result),
+            () = may_be_parked(worker, &seat) => {
+                // As if the process had been killed here: the record has all that the next one needs.
+                drop(done);
+                worker.workshop.settle(&claim.run).await;
+                End::Parked
+            }
             end = hear(worker, &mut self.held, self.turn.as_mut(), Some(&seat), order) => {
                 cancel.request(if matches!(end, End::Lost) { Reason::Killed } else { Reason::Stopped });
                 // What it left in the engine is removed before anybody else is told.
@@ -175,6 +205,12 @@ impl Life {
             turn::end(worker, &turn).await;
         }
     }
+}
+
+/// Waits until the worker drains while the run does nothing but wait for people.
+async fn may_be_parked(worker: &Worker, seat: &Seat) {
+    worker.standing.drains().await;
+    seat.is_left().await;
 }
 
 fn superseded(worker: &Worker, job: &str, by: &str) -> JobResult {

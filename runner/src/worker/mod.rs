@@ -52,6 +52,23 @@ pub struct WorkerConfig {
     pub rhythm: Rhythm,
     /// Whether the jobs of workers whose lease ran out are done again, or given back as failed by the system.
     pub takes_over: bool,
+    /// The table of its fleet; `None` is a worker that has its ledger for itself.
+    pub table: Option<String>,
+}
+
+/// The right to carry a run out on this machine, for as long as the lease of its job lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The run.
+    pub run: String,
+    /// Its job.
+    pub job: String,
+    /// The worker that has it: this one.
+    pub owner: String,
+    /// The worker that began it.
+    pub begun_by: String,
+    /// The fence of the lease: 1, and higher for each later holder.
+    pub fence: u64,
 }
 
 /// A run that is about to be carried out by this process alone.
@@ -65,15 +82,18 @@ pub struct Prepared {
 /// Puts runs together. The one thing that a worker cannot do without knowing adapters.
 #[async_trait]
 pub trait Workshop: Send + Sync {
-    /// The run of a job: a new one, or the one that an earlier process of this machine began under that id.
+    /// The run of a job: a new one, or the one that an earlier process of this machine, or another machine, began.
     async fn run(
         &self,
-        id: &str,
+        claim: &Claim,
         order: &JobOrder,
         access: Option<Arc<dyn Access>>,
         seat: Arc<Seat>,
         cancel: &Cancel,
     ) -> Result<Prepared, Fault>;
+
+    /// Clears away what runs left on this machine that were lost while this worker was gone. `kept` are its own runs.
+    async fn clear_lost(&self, kept: &[String]);
 
     /// Buckets with the rights of a job, or the worker's own.
     fn buckets(&self, access: Option<Arc<dyn Access>>) -> Arc<dyn Buckets>;
@@ -119,7 +139,7 @@ impl Worker {
         stop: Cancel,
     ) -> Arc<Self> {
         let seats = Arc::new(Semaphore::new(config.seats));
-        let standing = Arc::new(Standing::new(&config.owner, config.seats));
+        let standing = Arc::new(Standing::new(&config.owner, config.seats, config.table.as_deref()));
         Arc::new(Self {
             config,
             queue,
@@ -247,10 +267,12 @@ impl Worker {
 
     /// Goes on with what an earlier process of this worker left.
     async fn recover(self: &Arc<Self>) -> Result<(), Fault> {
-        for entry in self.open_jobs().await? {
-            if entry.owner != self.config.owner {
-                continue;
-            }
+        let mut own = self.open_jobs().await?;
+        own.retain(|entry| entry.owner == self.config.owner);
+        let runs: Vec<String> =
+            own.iter().filter_map(|entry| Job::parse(&entry.job, &entry.body).ok()?.run()).collect();
+        self.workshop.clear_lost(&runs).await;
+        for entry in own {
             let Some(active) = self.begin(&entry.job) else { continue };
             tracing::info!(job = entry.job, "going on with a job of an earlier process");
             // A job that was only offered is settled before the next poll, which would offer it a second time.
@@ -270,10 +292,13 @@ impl Worker {
             if entry.until > now || self.standing.mode() != Mode::Working {
                 continue;
             }
-            let Some(active) = self.begin(&entry.job) else { continue };
-            tracing::warn!(job = entry.job, from = entry.owner, "the worker that held a job is gone");
+            // Another worker may have a seat for it; a result needs none.
+            let seat = Arc::clone(&self.seats).try_acquire_owned().ok();
+            let work_is_left = !Job::parse(&entry.job, &entry.body).is_ok_and(|job| job.is_finished());
+            let Some(active) = self.begin(&entry.job).filter(|_| seat.is_some() || !work_is_left) else { continue };
+            tracing::warn!(job = entry.job, from = entry.owner, "the worker that held a job has let go of it");
             if let Some(life) = accept::taken_over(self, &entry, active).await {
-                let worker = Arc::clone(self);
+                let (worker, life) = (Arc::clone(self), life.seated(seat));
                 self.tasks.spawn(async move { life.live(&worker).await });
             }
         }

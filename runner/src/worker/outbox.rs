@@ -24,7 +24,7 @@ pub(super) async fn deliver(worker: &Arc<Worker>, mut held: Held) {
                 Ok(reported) => return settled(worker, held, reported, result.failure.is_none()).await,
                 Err(fault) => tracing::warn!(job = held.entry.job, %fault, "a result cannot be delivered yet"),
             },
-            Ok(Lease::Lost) => return worker.standing.lost(),
+            Ok(Lease::Lost) => return worker.standing.lost(&held.entry.job),
             Err(fault) => tracing::warn!(job = held.entry.job, %fault, "the ledger cannot be written"),
         }
         if worker.standing.mode() == Mode::Draining {

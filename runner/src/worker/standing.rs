@@ -74,6 +74,9 @@ pub struct Totals {
 pub struct Sight {
     /// Who the worker is.
     pub owner: String,
+    /// The table of its fleet; `None` is a worker that has its ledger for itself.
+    #[serde(default)]
+    pub table: Option<String>,
     /// Whether it takes jobs.
     pub mode: Mode,
     /// Jobs at the same time.
@@ -98,9 +101,10 @@ pub struct Standing {
 }
 
 impl Standing {
-    pub(super) fn new(owner: &str, seats: usize) -> Self {
+    pub(super) fn new(owner: &str, seats: usize, table: Option<&str>) -> Self {
         let sight = Sight {
             owner: owner.to_owned(),
+            table: table.map(str::to_owned),
             mode: Mode::Working,
             seats,
             jobs: Vec::new(),
@@ -149,6 +153,11 @@ impl Standing {
         self.ask.notified().await;
     }
 
+    /// Waits until the worker drains.
+    pub(super) async fn drains(&self) {
+        let _ = self.mode.subscribe().wait_for(|mode| *mode == Mode::Draining).await;
+    }
+
     /// Waits until the mode is another one than that.
     pub(super) async fn mode_other_than(&self, known: Mode) {
         // The sender lives as long as this.
@@ -194,7 +203,8 @@ impl Standing {
         self.lock().0.totals.races_lost += 1;
     }
 
-    pub(super) fn lost(&self) {
+    pub(super) fn lost(&self, job: &str) {
+        tracing::warn!(job, "another worker has taken the job; nothing is reported");
         self.lock().0.totals.lost += 1;
     }
 

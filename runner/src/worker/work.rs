@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Prepared, Worker, result};
+use super::{Claim, Prepared, Worker, result};
 use crate::bucket::{Access, Encryption, Keeping};
 use crate::cancel::Cancel;
 use crate::fault::Fault;
@@ -16,13 +16,13 @@ use crate::state::RunState;
 pub(super) async fn do_work(
     worker: &Worker,
     ticket: &Ticket,
-    run: &str,
+    claim: &Claim,
     order: &JobOrder,
     seat: &Arc<Seat>,
     cancel: &Cancel,
 ) -> JobResult {
     let access = worker.queue.access(ticket);
-    let prepared = worker.workshop.run(run, order, access.clone(), Arc::clone(seat), cancel).await;
+    let prepared = worker.workshop.run(claim, order, access.clone(), Arc::clone(seat), cancel).await;
     let Prepared { run, ownership: _ownership } = match prepared {
         Ok(prepared) => prepared,
         Err(fault) => return result::of_fault(&fault, None, &[]),
@@ -74,5 +74,10 @@ fn artifact(order: &JobOrder, state: &RunState, output: &Output) -> Result<PathB
             _ => fault.hint("with several output artifacts each must be an identifier of `secondary-artifacts`"),
         }
     })?;
-    Ok(PathBuf::from(&found.path))
+    let path = PathBuf::from(&found.path);
+    if !path.exists() {
+        let fault = Fault::system(format!("output artifact {}: {} is gone", output.name, found.path));
+        return Err(fault.hint("it was made on a worker that was lost: retry the stage"));
+    }
+    Ok(path)
 }

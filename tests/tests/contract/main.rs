@@ -5,6 +5,7 @@
 mod codepipeline;
 mod deploy;
 mod engine;
+mod history;
 mod image;
 mod ledger;
 mod logs;

@@ -103,7 +103,7 @@ async fn a_log_is_in_cloudwatch_logs_and_in_s3_when_the_job_is_over_and_the_summ
     stand.service.wait_for(&execution, Status::Succeeded).await;
     let run = stand.service.run_of(&execution, "build").unwrap();
     let uuid = run.external_id.unwrap();
-    let config = stand.emulator.config(ACCOUNT).await;
+    let config = stand.ecs.aws.config(ACCOUNT).await;
     let logs = aws_sdk_cloudwatchlogs::Client::new(&config);
     let page = logs.get_log_events().log_group_name("/aws/codebuild/billing").log_stream_name(&uuid);
     let page = page.start_from_head(true).send().await.unwrap();

@@ -7,6 +7,8 @@ mod heard;
 mod jobs;
 mod mail;
 mod migrated;
+mod parked;
 mod sqs;
 mod stand;
 mod stop;
+mod takeover;

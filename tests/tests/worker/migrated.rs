@@ -32,7 +32,7 @@ async fn a_swapped_action_is_built_as_its_project_said() {
         "serviceRole": "arn:aws:iam::111111111111:role/build",
         "timeoutInMinutes": 20,
     });
-    let made = call(&stand.emulator, "codebuild", "create_project", &project);
+    let made = call(&stand.ecs.aws, "codebuild", "create_project", &project);
     assert_eq!(made["project"]["name"], "billing");
     let variables = json!([variable("STAGE", "test")]).to_string();
     let build = ActionSpec::codebuild("build", "billing").input("Source").output("Built");

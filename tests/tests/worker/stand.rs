@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use bollard::Docker;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use runner::queue::codepipeline::action_type::{Category, Role};
+use runner::store::Table;
 use sluice_tests::aws::{ACCOUNT, AwsEmulator, REGION};
 use sluice_tests::codepipeline::{ActionSpec, ActionTypeSpec, CodePipeline, Given, PipelineSpec, Settings};
+use sluice_tests::ecs::EcsWorld;
 use sluice_tests::images;
+use sluice_tests::table::{TABLE, table};
 use sluice_tests::worker::{WorkerProcess, WorkerSpec};
 
 /// CodePipeline with the action types of ours, and the state directories of its workers.
 pub(crate) struct Stand {
-    pub(crate) emulator: AwsEmulator,
+    pub(crate) ecs: EcsWorld,
     pub(crate) service: CodePipeline,
     folder: tempfile::TempDir,
     image: &'static str,
@@ -51,7 +54,7 @@ impl Stand {
             }
             service.action_type(spec);
         }
-        Self { emulator, service, folder: tempfile::tempdir().unwrap(), image }
+        Self { ecs: EcsWorld::of(emulator), service, folder: tempfile::tempdir().unwrap(), image }
     }
 
     /// A pipeline `app` of a source with these files and one build.
@@ -76,6 +79,16 @@ impl Stand {
         WorkerProcess::start(&self.spec(), &self.state("one"))
     }
 
+    /// The table of a fleet, and what its workers are started with.
+    pub(crate) async fn fleet(&self) -> (Table, WorkerSpec) {
+        (table(&self.ecs.aws).await, self.fleet_spec())
+    }
+
+    /// What the workers of a fleet are started with.
+    pub(crate) fn fleet_spec(&self) -> WorkerSpec {
+        self.spec().with(&["--table", TABLE])
+    }
+
     /// What is still labelled as a part of the runs of a state directory.
     pub(crate) async fn left_in_engine(&self, worker: &WorkerProcess) -> Vec<String> {
         let runs = std::fs::read_dir(worker.state.join("runs")).into_iter().flatten().flatten();
@@ -84,7 +97,9 @@ impl Stand {
         let options = ListContainersOptionsBuilder::default().all(true).build();
         let containers = docker.list_containers(Some(options)).await.unwrap();
         let labels = containers.into_iter().filter_map(|container| container.labels);
-        labels.flat_map(|labels| labels.into_values()).filter(|value| runs.contains(value)).collect()
+        // What was taken over is called by the run's name and more.
+        let of_runs = |value: &String| runs.iter().any(|run| value.starts_with(run));
+        labels.flat_map(|labels| labels.into_values()).filter(of_runs).collect()
     }
 }
 

@@ -28,6 +28,7 @@ const HELD: &str = "#owner = :owner AND fence = :fence";
 const RACES: usize = 10;
 
 /// A ledger in a table.
+#[derive(Clone, Debug)]
 pub struct DynamoLedger {
     table: Table,
 }
@@ -37,6 +38,16 @@ impl DynamoLedger {
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self { table }
+    }
+
+    /// Whether a job is held under exactly this fence, whatever its lease's time.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub async fn holds(&self, job: &str, owner: &str, fence: u64) -> Result<bool, Fault> {
+        let known = self.table.get(OPEN, job, &format!("looking at job {job}")).await?;
+        let known = known.as_ref().map(entry).transpose()?;
+        Ok(known.is_some_and(|known| known.owner == owner && known.fence == fence))
     }
 
     /// Writes what was decided, if all is as it was when it was decided.

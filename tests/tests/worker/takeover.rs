@@ -1,0 +1,173 @@
+//! Fleets: workers that are lost, and others that go on with their jobs. All of them have one engine, which is harder
+//! than one each: what one of them removes must not be another's.
+
+use std::path::{Path, PathBuf};
+
+use jiff::SignedDuration;
+use nix::sys::signal::Signal;
+use runner::clock;
+use runner::store::ledger::{DynamoLedger, Entry, Holder, Ledger, Taken};
+use sluice_tests::aws::ACCOUNT;
+use sluice_tests::codepipeline::{ActionSpec, Given, PipelineSpec, Status};
+use sluice_tests::ecs::{CONTAINER, OnTrouble, serves};
+use sluice_tests::worker::{WorkerProcess, WorkerSpec, eventually};
+
+use crate::stand::{Stand, buildspec};
+
+/// Goes on when the file `go` appears beside the buildspec.
+const WAITS: [&str; 3] = ["echo once", "while ! test -f go; do sleep 0.1; done", "echo twice"];
+
+impl Stand {
+    fn start(&self, spec: &WorkerSpec, name: &str) -> WorkerProcess {
+        WorkerProcess::start(spec, &self.state(name))
+    }
+}
+
+/// The folder of the only run of a worker, as soon as its log has that line.
+async fn run_that_says(worker: &WorkerProcess, log: &str, line: &str) -> PathBuf {
+    let runs = worker.state.join("runs");
+    eventually(&format!("run in {} that says `{line}`\n{}", runs.display(), worker.log()), || {
+        let run = std::fs::read_dir(&runs).ok()?.flatten().next()?.path();
+        std::fs::read_to_string(run.join("logs").join(log)).ok()?.contains(line).then_some(run)
+    })
+    .await
+}
+
+fn go_on(run: &Path) {
+    std::fs::write(run.join("source/go"), "").unwrap();
+}
+
+/// Another worker, as the ledger knows it, that is sure that the lease of the only job has run out.
+async fn take_away(ledger: &dyn Ledger) -> Entry {
+    let entry = ledger.open().await.unwrap().remove(0);
+    let now = clock::now() + SignedDuration::from_hours(1);
+    let holder = Holder { owner: "worker-other".to_owned(), now, until: now + SignedDuration::from_hours(1) };
+    match ledger.take(&entry.job, &holder, "").await.unwrap() {
+        Taken::Ours(entry) => entry,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_job_of_a_worker_that_is_lost_is_done_by_another_and_reported_once() {
+    let stand = Stand::open().await;
+    stand.pipeline(&[("buildspec.yml", &buildspec(&WAITS))], |action| action);
+    let (_, spec) = stand.fleet().await;
+    let mut first = stand.start(&spec, "one");
+    let execution = stand.service.start_execution("app");
+    let lost = run_that_says(&first, "build.log", "once\n").await;
+    first.kill();
+    let second = stand.start(&spec, "two");
+    let taken = run_that_says(&second, "build.log", "once\n").await;
+    assert_eq!(lost.file_name(), taken.file_name(), "the run keeps its name");
+    go_on(&taken);
+    stand.service.wait_for(&execution, Status::Succeeded).await;
+    // The first one comes back to a run that is over, and changes nothing.
+    let mut first = stand.start(&spec, "one");
+    eventually("first that has cleared up", || (!lost.join("job").exists()).then_some(())).await;
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.ended().await, 0, "{}", first.log());
+    stand.service.assert_one_result_a_job();
+    stand.service.assert_no_crimes();
+    assert_eq!(stand.left_in_engine(&second).await, Vec::<String>::new());
+    assert!(!lost.join("source").exists(), "the lost run leaves no workspace");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_takes_nothing_over_gives_lost_jobs_back() {
+    let stand = Stand::open().await;
+    stand.pipeline(&[("buildspec.yml", &buildspec(&WAITS))], |action| action);
+    let (_, spec) = stand.fleet().await;
+    let mut first = stand.start(&spec, "one");
+    let execution = stand.service.start_execution("app");
+    run_that_says(&first, "build.log", "once\n").await;
+    first.kill();
+    let second = stand.start(&spec.with(&["--no-take-over"]), "two");
+    stand.service.wait_for(&execution, Status::Failed).await;
+    let (kind, message) = stand.service.run_of(&execution, "build").unwrap().error.unwrap();
+    assert_eq!(kind, "SystemUnavailable");
+    assert!(message.contains("is gone"), "{message}");
+    assert!(second.build_logs().is_empty(), "nothing is built");
+    stand.service.assert_one_result_a_job();
+    stand.service.assert_no_crimes();
+    // Its container is its own to remove, when it comes back.
+    let first = stand.start(&stand.fleet_spec(), "one");
+    let gone = async {
+        while !stand.left_in_engine(&first).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), gone).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_slept_through_its_lease_reports_nothing_and_leaves_nothing() {
+    let stand = Stand::open().await;
+    stand.pipeline(&[("buildspec.yml", &buildspec(&WAITS))], |action| action);
+    let (_, spec) = stand.fleet().await;
+    let mut first = stand.start(&spec, "one");
+    let execution = stand.service.start_execution("app");
+    run_that_says(&first, "build.log", "once\n").await;
+    first.signal(Signal::SIGSTOP);
+    let second = stand.start(&spec, "two");
+    let taken = run_that_says(&second, "build.log", "once\n").await;
+    first.signal(Signal::SIGCONT);
+    eventually("first that knows", || first.log().contains("another worker has taken the job").then_some(())).await;
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.ended().await, 0, "{}", first.log());
+    assert!(stand.service.calls_of("PutJobFailureResult").is_empty(), "the first reports nothing");
+    let left = stand.left_in_engine(&second).await;
+    assert_eq!(left.len(), 1, "the second's build goes on, and no other: {left:?}");
+    go_on(&taken);
+    stand.service.wait_for(&execution, Status::Succeeded).await;
+    stand.service.assert_one_result_a_job();
+    stand.service.assert_no_crimes();
+    drop(second);
+    assert_eq!(stand.left_in_engine(&first).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_job_was_taken_stops_its_build_itself() {
+    let stand = Stand::open().await;
+    stand.pipeline(&[("buildspec.yml", &buildspec(&WAITS))], |action| action);
+    let (table, spec) = stand.fleet().await;
+    let mut first = stand.start(&spec, "one");
+    stand.service.start_execution("app");
+    run_that_says(&first, "build.log", "once\n").await;
+    take_away(&DynamoLedger::new(table)).await;
+    eventually("first that knows", || first.log().contains("another worker has taken the job").then_some(())).await;
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.ended().await, 0, "{}", first.log());
+    assert_eq!(stand.left_in_engine(&first).await, Vec::<String>::new());
+    assert!(stand.service.calls_of("PutJobSuccessResult").is_empty());
+    assert!(stand.service.calls_of("PutJobFailureResult").is_empty());
+    stand.service.assert_no_crimes();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_of_a_lost_worker_is_not_begun_again() {
+    let stand = Stand::open().await;
+    let (old, new) = (stand.ecs.image("old", &serves("old")).await, stand.ecs.image("new", &serves("new")).await);
+    stand.ecs.service(ACCOUNT, &old, OnTrouble::RollBack).await;
+    let file = format!(r#"[{{"name":"{CONTAINER}","imageUri":"{new}"}}]"#);
+    let deploy = ActionSpec::custom("deploy", "Deploy", "Sluice").input("Source").config("Pool", "linux");
+    let deploy = deploy.config("ClusterName", "dev").config("ServiceName", "web");
+    let source = ActionSpec::source("checkout", "Source");
+    stand.service.pipeline(PipelineSpec::new("app").stage("Source", [source]).stage("Deploy", [deploy]));
+    stand.service.give("app", "checkout", Given::zip("1f2e3d4c", &[("imagedefinitions.json", file.as_str())]));
+    let (_, spec) = stand.fleet().await;
+    let mut first = stand.start(&spec, "one");
+    let execution = stand.service.start_execution("app");
+    // From the revision's registration on, the world has been touched; whether ECS was told already is up to chance.
+    run_that_says(&first, "deploy.log", "rolling out web:2").await;
+    first.kill();
+    let _second = stand.start(&spec, "two");
+    stand.service.wait_for(&execution, Status::Succeeded).await;
+    assert_eq!(stand.ecs.running(ACCOUNT).await, new);
+    let ecs = stand.ecs.client(ACCOUNT).await;
+    let revisions = ecs.list_task_definitions().family_prefix("web").send().await.unwrap();
+    assert_eq!(revisions.task_definition_arns().len(), 2, "{revisions:?}");
+    stand.service.assert_one_result_a_job();
+    stand.service.assert_no_crimes();
+    ecs.delete_service().cluster("dev").service("web").force(true).send().await.unwrap();
+}
