@@ -32,8 +32,8 @@ print(json.dumps({"pipeline": "pages", "action": "checkout", "revision": "4f1d2c
 PYTHON
 
 step '3. A worker'
-show sluice worker --pool default --image "$BUSYBOX_IMAGE"
-AWS_ENDPOINT_URL=$PIPELINES SLUICE_LOG=info "$SLUICE" worker --pool default --image "$BUSYBOX_IMAGE" --poll 1 \
+show sluice worker --pool default --type build --image "$BUSYBOX_IMAGE"
+AWS_ENDPOINT_URL=$PIPELINES SLUICE_LOG=info "$SLUICE" worker --pool default --type build --image "$BUSYBOX_IMAGE" --poll 1 \
     >"$WORK/worker.log" 2>&1 </dev/null &
 WORKER=$!
 

@@ -48,6 +48,11 @@ fn a_roll_out_that_fails_is_taken_back_and_fails_the_run() {
 }
 
 #[test]
+fn an_execution_of_codepipeline_goes_through_a_worker() {
+    check("worker");
+}
+
+#[test]
 fn every_example_is_run_and_explained() {
     let folders = std::fs::read_dir(repository().join("examples")).unwrap().map(|entry| entry.unwrap().path());
     let mut names = Vec::new();
@@ -56,7 +61,11 @@ fn every_example_is_run_and_explained() {
         names.push(folder.file_name().unwrap().to_string_lossy().into_owned());
     }
     names.sort();
-    assert_eq!(names, ["failing", "hello", "matrix", "service", "sidecar"], "each of them has a test in this file");
+    assert_eq!(
+        names,
+        ["failing", "hello", "matrix", "service", "sidecar", "worker"],
+        "each of them has a test in this file"
+    );
 }
 
 #[test]

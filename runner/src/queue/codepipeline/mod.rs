@@ -11,7 +11,8 @@ mod job;
 pub mod options;
 mod result;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
@@ -43,6 +44,8 @@ pub struct CodePipeline {
     asked: Vec<(Category, String)>,
     /// Where the next poll begins, so that no pool starves behind another.
     turn: std::sync::atomic::AtomicUsize,
+    /// What went wrong with single polls and was told.
+    told: Mutex<BTreeSet<String>>,
 }
 
 impl CodePipeline {
@@ -51,7 +54,13 @@ impl CodePipeline {
     pub fn new(config: SdkConfig, asked: CodePipelineConfig) -> Self {
         let pairs = |category: &Category| asked.pools.iter().map(|pool| (*category, pool.clone())).collect::<Vec<_>>();
         let asked = asked.categories.iter().flat_map(pairs).collect();
-        Self { client: Client::new(&config), config, asked, turn: std::sync::atomic::AtomicUsize::default() }
+        Self {
+            client: Client::new(&config),
+            config,
+            asked,
+            turn: std::sync::atomic::AtomicUsize::default(),
+            told: Mutex::default(),
+        }
     }
 
     async fn poll_one(&self, category: Category, pool: &str, free: usize) -> Result<Vec<Offer>, Fault> {
@@ -84,19 +93,31 @@ fn action_type_id(category: Category) -> Result<ActionTypeId, Fault> {
 impl Queue for CodePipeline {
     async fn poll(&self, free: usize, _: std::time::Duration) -> Result<Vec<Offer>, Fault> {
         let first = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % self.asked.len().max(1);
-        let mut offers = Vec::new();
+        let (mut offers, mut answered, mut broken) = (Vec::new(), false, None);
         for (category, pool) in self.asked.iter().cycle().skip(first).take(self.asked.len()) {
             if offers.len() >= free {
                 break;
             }
             match self.poll_one(*category, pool, free - offers.len()).await {
-                Ok(more) => offers.extend(more),
-                // What was offered already must not be lost with this.
-                Err(fault) if !offers.is_empty() => tracing::warn!(%fault, "one of the polls failed"),
-                Err(fault) => return Err(fault),
+                Ok(more) => {
+                    answered = true;
+                    offers.extend(more);
+                }
+                Err(fault) => broken = Some(fault),
             }
         }
-        Ok(offers)
+        match broken {
+            Some(fault) if !answered => Err(fault),
+            // An account may have only some of the types; and what was offered must not be lost with this.
+            Some(fault) => {
+                let news = self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(fault.message.clone());
+                if news {
+                    tracing::warn!(%fault, hint = fault.hint, "one of the polls failed; the others go on");
+                }
+                Ok(offers)
+            }
+            None => Ok(offers),
+        }
     }
 
     async fn accept(&self, ticket: &Ticket) -> Result<Accepted, Fault> {
