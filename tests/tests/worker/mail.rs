@@ -41,6 +41,31 @@ impl Mail {
         commit
     }
 
+    /// Pushes a pipeline that builds when somebody has approved it.
+    pub(crate) fn push_pipeline(&self) {
+        let pipeline = "version: 1
+name: app
+source: { path: . }
+stages:
+  - name: Production
+    before-entry: [ { approval: { message: Ship it } } ]
+    actions: [ { name: build, build: { buildspec: buildspec.yml } } ]
+";
+        self.tree.write("pipeline.yml", pipeline).commit("pipeline");
+        self.tree.push();
+    }
+
+    /// The URL of the repository.
+    pub(crate) fn repository(&self) -> String {
+        format!("file://{}", self.server.repository("app").display())
+    }
+
+    /// `sluice` beside a worker, on its state directory.
+    pub(crate) fn beside(&self, worker: &WorkerProcess, arguments: &[&str]) {
+        let output = WorkerProcess::command(&self.spec(), &worker.state).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// A queue; with a number, its messages go to the dead letters after that many tries.
     pub(crate) async fn queue(&self, name: &str, dead_after: Option<u32>) -> String {
         let mut request = self.sqs.create_queue().queue_name(name);

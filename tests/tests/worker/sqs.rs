@@ -2,9 +2,12 @@
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use sluice_tests::aws::REGION;
+use sluice_tests::aws::{ACCOUNT, REGION, config_of};
+use sluice_tests::codepipeline::Status;
+use sluice_tests::worker::{WorkerProcess, eventually};
 
 use crate::mail::{Mail, begun, let_go_on, log_of, runs, said};
+use crate::stand::{Stand, buildspec};
 
 fn push_event(id: &str, event: &str, reference_type: &str, commit: &str) -> Value {
     json!({
@@ -164,4 +167,65 @@ async fn a_drained_worker_gives_back_what_waits() {
     let_go_on(&begun(&worker, "b").await);
     let_go_on(&begun(&worker, "c").await);
     mail.wait_for_counts(&queue, (0, 0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_for_people_holds_no_message_and_is_done_once_after_a_kill() {
+    let mail = Mail::open().await;
+    mail.push(&["echo begin $NAME"]);
+    mail.push_pipeline();
+    let queue = mail.queue("runs", None).await;
+    mail.submit(&queue, "a", &[]);
+    let mut worker = mail.worker(&queue, &[]);
+    said(&worker, "the worker begins", 1).await;
+    eventually("a run", || runs(&worker).pop()).await;
+    mail.wait_for_counts(&queue, (0, 0)).await;
+    worker.kill();
+    let worker = mail.worker(&queue, &[]);
+    said(&worker, "going on with a job of an earlier process", 1).await;
+    let run = runs(&worker).remove(0).file_name().unwrap().to_string_lossy().into_owned();
+    mail.beside(&worker, &["approve", &run, "Production"]);
+    begun(&worker, "a").await;
+    assert_eq!((runs(&worker).len(), mail.counts(&queue).await), (1, (0, 0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_stopped_with_its_worker_is_given_back() {
+    let mail = Mail::open().await;
+    let queue = mail.queue("runs", None).await;
+    mail.submit(&queue, "a", &[]);
+    let mut worker = mail.worker(&queue, &[]);
+    begun(&worker, "a").await;
+    worker.signal(Signal::SIGTERM);
+    said(&worker, "draining", 1).await;
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.ended().await, 0, "{}", worker.log());
+    assert!(worker.log().contains("the job is given back to its queue"), "{}", worker.log());
+    let worker = mail.worker(&queue, &[]);
+    let again = eventually("a second run", || {
+        runs(&worker).into_iter().find(|run| log_of(run).contains("begin a\n") && run.join("source").exists())
+    })
+    .await;
+    let_go_on(&again);
+    mail.wait_for_counts(&queue, (0, 0)).await;
+    assert_eq!(runs(&worker).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_worker_takes_from_codepipeline_and_from_a_queue() {
+    let (stand, mail) = (Stand::open().await, Mail::open().await);
+    mail.push(&["echo begin $NAME"]);
+    stand.pipeline(&[("buildspec.yml", &buildspec(&["true"]))], |action| action);
+    // One of the two services: what is not CodePipeline's goes on to its emulator.
+    let sqs = aws_sdk_sqs::Client::new(&config_of(&stand.service.endpoint(), REGION, ACCOUNT).await);
+    let queue = sqs.create_queue().queue_name("runs").send().await.unwrap().queue_url.unwrap();
+    let worker = WorkerProcess::start(&stand.spec().with(&["--queue", &queue, "--seats", "1"]), &stand.state("one"));
+    let execution = stand.service.start_execution("app");
+    let environment = json!([{ "name": "NAME", "value": "a" }]);
+    let request = json!({ "sluice": 1, "source": { "git": mail.repository() }, "environment": environment });
+    sqs.send_message().queue_url(&queue).message_body(request.to_string()).send().await.unwrap();
+    stand.service.wait_for(&execution, Status::Succeeded).await;
+    begun(&worker, "a").await;
+    stand.service.assert_one_result_a_job();
+    stand.service.assert_no_crimes();
 }
