@@ -96,10 +96,13 @@ impl Stand {
         let docker = Docker::connect_with_local_defaults().unwrap();
         let options = ListContainersOptionsBuilder::default().all(true).build();
         let containers = docker.list_containers(Some(options)).await.unwrap();
-        let labels = containers.into_iter().filter_map(|container| container.labels);
-        // What was taken over is called by the run's name and more.
-        let of_runs = |value: &String| runs.iter().any(|run| value.starts_with(run));
-        labels.flat_map(|labels| labels.into_values()).filter(of_runs).collect()
+        // What was taken over is called by the run's name and more, and a warm container has its run in its name alone.
+        let of_runs = |text: &String| runs.iter().any(|run| text.trim_start_matches("/sluice-").starts_with(run));
+        let texts = containers.into_iter().map(|container| {
+            let labels = container.labels.unwrap_or_default().into_values();
+            labels.chain(container.names.unwrap_or_default()).find(of_runs)
+        });
+        texts.flatten().collect()
     }
 }
 
