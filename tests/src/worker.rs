@@ -167,5 +167,21 @@ impl Drop for WorkerProcess {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+        self.remove_what_waits();
+    }
+}
+
+impl WorkerProcess {
+    /// Removes the containers that waited for builds: a worker's next start would, and there is none.
+    fn remove_what_waits(&self) {
+        let format = "{{.ID}} {{.Mounts}}";
+        let mut list = Command::new("docker");
+        list.args(["ps", "-a", "--no-trunc", "--filter", "label=sluice.role=warm", "--format", format]);
+        let listed =
+            list.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let own = self.state.display().to_string();
+        for id in listed.lines().filter(|line| line.contains(&own)).filter_map(|line| line.split(' ').next()) {
+            Command::new("docker").args(["rm", "-f", id]).output().ok();
+        }
     }
 }

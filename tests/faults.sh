@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# A fault run: workers of a fleet that are killed again and again, over a network that throttles, fails and loses answers.
+#
+#   tests/faults.sh [JOBS] [WORKERS] [SEED]      200 4 7 takes about half an hour on two processors
+#
+# Ends 0 when each job was reported once with the right result, and each log is whole.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tests/lib/setup.sh
+set_up_tools
+set_up_engine
+set_up_images
+set_up_emulator
+export SLUICE_TEST_VENV=$EMULATOR_VENV SLUICE_TEST_BUSYBOX_IMAGE=$BUSYBOX_IMAGE SLUICE_TEST_PYTHON_IMAGE=$PYTHON_IMAGE
+cargo build --quiet --workspace --bins --example faults
+exec "${CARGO_TARGET_DIR:-target}/debug/examples/faults" "$@"
