@@ -51,10 +51,12 @@ async fn main() {
     service.faults().share(None, 0.05, seed, Disturbance::Throttle);
     service.faults().share(None, 0.02, seed + 1, Disturbance::InternalError);
     service.faults().share(None, 0.02, seed + 2, Disturbance::CloseAfter);
-    let folder = tempfile::tempdir().unwrap();
+    // Kept when something was wrong: the workers' logs and records lie there.
+    let folder = tempfile::Builder::new().prefix("sluice-faults-").tempdir().unwrap().keep();
+    println!("the workers' state directories are in {}", folder.display());
     let spec = WorkerSpec::new(&service.endpoint(), ACCOUNT, image);
     let spec = spec.with(&["--table", TABLE, "--seats", "3", "--type", "build"]);
-    let state = |number: u64| folder.path().join(format!("worker-{number}"));
+    let state = |number: u64| folder.join(format!("worker-{number}"));
     let mut running: Vec<WorkerProcess> =
         (0..workers).map(|number| WorkerProcess::start(&spec, &state(number))).collect();
     let executions: Vec<String> = (0..jobs).map(|number| service.start_execution(&format!("app-{number}"))).collect();
@@ -75,12 +77,14 @@ async fn main() {
         worker.signal(nix::sys::signal::Signal::SIGTERM);
         assert_eq!(worker.ended().await, 0, "{}", worker.log());
     }
-    check(&service, &executions, &running);
+    check(&service, &executions, &running).await;
+    drop(running);
+    std::fs::remove_dir_all(&folder).unwrap();
     println!("{jobs} jobs, {workers} workers, {kills} kills, seed {seed}: each reported once, each log whole");
 }
 
 /// What must be true at the end.
-fn check(service: &CodePipeline, executions: &[String], workers: &[WorkerProcess]) {
+async fn check(service: &CodePipeline, executions: &[String], workers: &[WorkerProcess]) {
     for (number, execution) in executions.iter().enumerate() {
         let expected = if number % 5 == 4 { Status::Failed } else { Status::Succeeded };
         assert_eq!(service.status(execution), Some(expected), "{}", service.report(execution));
@@ -91,10 +95,9 @@ fn check(service: &CodePipeline, executions: &[String], workers: &[WorkerProcess
     let logs: Vec<String> = workers.iter().flat_map(WorkerProcess::build_logs).collect();
     let whole = logs.iter().filter(|log| log.lines().any(|line| line == "last")).count();
     assert!(whole >= executions.len(), "{whole} of {} logs are whole", executions.len());
-    let left =
-        std::process::Command::new("docker").args(["ps", "-aq", "--filter", "label=sluice.run"]).output().unwrap();
-    let names = String::from_utf8_lossy(&left.stdout).lines().count();
-    println!("{names} containers with our label are in the engine, those of other programs among them");
+    for worker in workers {
+        assert_eq!(worker.left_in_engine().await, Vec::<String>::new(), "{}", worker.log());
+    }
 }
 
 async fn make_table(emulator: &AwsEmulator) {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use bollard::Docker;
+use bollard::query_parameters::ListContainersOptionsBuilder;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -133,10 +135,29 @@ impl WorkerProcess {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The log of the one action of its newest run.
+    /// What is in the engine of its runs and of what it kept ready: the names of containers.
     ///
     /// # Panics
-    /// When it has none.
+    /// When the engine does not answer.
+    pub async fn left_in_engine(&self) -> Vec<String> {
+        let runs = std::fs::read_dir(self.state.join("runs")).into_iter().flatten().flatten();
+        let runs: Vec<String> = runs.map(|run| run.file_name().to_string_lossy().into_owned()).collect();
+        let docker = Docker::connect_with_local_defaults().unwrap_or_else(|error| panic!("{error}"));
+        let options = ListContainersOptionsBuilder::default().all(true).build();
+        let containers = docker.list_containers(Some(options)).await.unwrap_or_else(|error| panic!("{error}"));
+        let own = self.state.display().to_string();
+        // What was taken over is called by the run's name and more, and a warm container has its run in its name alone.
+        let is_own = |text: &String| {
+            text.starts_with(&own) || runs.iter().any(|run| text.trim_start_matches("/sluice-").starts_with(run))
+        };
+        let texts = containers.into_iter().map(|container| {
+            let labels = container.labels.unwrap_or_default().into_values();
+            labels.chain(container.names.unwrap_or_default()).find(is_own)
+        });
+        texts.flatten().collect()
+    }
+
+    /// The logs of all its builds.
     #[must_use]
     pub fn build_logs(&self) -> Vec<String> {
         let runs = std::fs::read_dir(self.state.join("runs")).into_iter().flatten().flatten();
@@ -172,11 +193,12 @@ impl Drop for WorkerProcess {
 }
 
 impl WorkerProcess {
-    /// Removes the containers that waited for builds: a worker's next start would, and there is none.
+    /// Removes the containers that waited for builds: its next start would, and there is none. A build that took one has
+    /// given it another name.
     fn remove_what_waits(&self) {
-        let format = "{{.ID}} {{.Mounts}}";
+        let format = "{{.ID}} {{.Label \"sluice.slot\"}}";
         let mut list = Command::new("docker");
-        list.args(["ps", "-a", "--no-trunc", "--filter", "label=sluice.role=warm", "--format", format]);
+        list.args(["ps", "-a", "--no-trunc", "--filter", "name=sluice-warm_", "--format", format]);
         let listed =
             list.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
         let own = self.state.display().to_string();

@@ -123,7 +123,8 @@ impl Journal {
     /// All that is not done. What cannot be read is told, and set aside.
     pub(super) fn list(&self) -> Vec<Shipment> {
         let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
-        entries.filter_map(|entry| self.shipment(&entry.path())).collect()
+        let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
+        folders.filter_map(|folder| self.shipment(&folder)).collect()
     }
 
     fn shipment(&self, folder: &Path) -> Option<Shipment> {
@@ -245,6 +246,7 @@ mod tests {
         let journal = Journal::at(folder.path().to_owned());
         let sender = journal.sender().unwrap().unwrap();
         assert!(journal.sender().unwrap().is_none());
+        assert!(journal.list().is_empty() && folder.path().join("lock").is_file(), "the lock is no shipment");
         drop(sender);
         assert!(journal.sender().unwrap().is_some());
         journal.open(&shipment()).unwrap();

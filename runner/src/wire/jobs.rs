@@ -106,9 +106,10 @@ impl JobShop {
         Ok(Self { environment, folders, config, shared, fleet, aws, account, region, shipping, engine })
     }
 
-    /// Removes the containers that wait for builds.
+    /// Removes the containers that wait for builds, those of earlier workers of this state directory too.
     pub async fn close(&self) {
         self.engine.drain().await;
+        self.engine.sweep(&self.folders.warm()).await;
     }
 
     /// Sends logs, those of earlier processes first told to be whole where they are.
@@ -189,10 +190,10 @@ impl JobShop {
         Options {
             image: image.or_else(|| self.config.image.clone()),
             parallel: self.config.parallel,
-            user: if order.place.pipeline.is_empty() {
-                "sluice".to_owned()
-            } else {
-                format!("codepipeline/{}", order.place.pipeline)
+            // A run from a message is not one of CodePipeline, though it has a pipeline.
+            user: match order.place.execution.as_str() {
+                "" => "sluice".to_owned(),
+                _ => format!("codepipeline/{}", order.place.pipeline),
             },
             region: self.region.clone(),
             account: self.account.clone(),
@@ -251,6 +252,7 @@ impl Workshop for JobShop {
     }
 
     async fn clear_lost(&self, kept: &[String]) {
+        self.engine.sweep(&self.folders.warm()).await;
         for run in self.folders.runs_of_jobs().iter().filter(|run| !kept.contains(run)) {
             if let Err(fault) = lost::clear(&*self.shared.sandboxes, &self.folders, run).await {
                 tracing::warn!(run, %fault, "what a lost run left cannot be cleared away");

@@ -29,7 +29,7 @@ async fn a_killed_workers_build_goes_on_and_is_reported_once_by_its_next_start()
     }
     stand.service.assert_one_result_a_job();
     stand.service.assert_no_crimes();
-    assert_eq!(stand.left_in_engine(&worker).await, Vec::<String>::new());
+    assert_eq!(worker.left_in_engine().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,7 +42,7 @@ async fn an_abandoned_execution_that_is_heard_of_ends_long_before_the_next_heart
     eventually("an end", || worker.log().contains("the job is not wanted any more").then_some(())).await;
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.ended().await, 0, "{}", worker.log());
-    assert_eq!(stand.left_in_engine(&worker).await, Vec::<String>::new());
+    assert_eq!(worker.left_in_engine().await, Vec::<String>::new());
     assert!(stand.service.calls_of("PutJobFailureResult").is_empty());
     stand.service.assert_no_crimes();
 }

@@ -50,7 +50,7 @@ artifacts:
     assert!(log.contains("from codepipeline/app arn:aws:s3:::artifacts/"), "{log}");
     stand.service.assert_one_result_a_job();
     stand.service.assert_no_crimes();
-    assert_eq!(stand.left_in_engine(&worker).await, Vec::<String>::new());
+    assert_eq!(worker.left_in_engine().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

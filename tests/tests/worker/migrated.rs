@@ -56,7 +56,7 @@ async fn a_swapped_action_is_built_as_its_project_said() {
     stand.service.wait_for(&execution, Status::Succeeded).await;
     let files = unzip(&stand.service.artifact(&execution, "Built").await);
     assert_eq!(files["out.txt"], "debug test 1f2e3d4c\n", "the action's variables win over its project's");
-    assert_eq!(stand.left_in_engine(&worker).await, Vec::<String>::new());
+    assert_eq!(worker.left_in_engine().await, Vec::<String>::new());
     stand.service.assert_no_crimes();
 
     let now = calls.pipeline("app").await.unwrap();

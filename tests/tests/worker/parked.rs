@@ -56,7 +56,7 @@ async fn a_gate_hears_of_an_approval_that_was_given_on_another_machine() {
     assert!(events.contains("run-finished"), "the fleet knows the end before the job is reported: {events}");
     stand.service.assert_one_result_a_job();
     stand.service.assert_no_crimes();
-    assert_eq!(stand.left_in_engine(&worker).await, Vec::<String>::new());
+    assert_eq!(worker.left_in_engine().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,5 +77,5 @@ async fn a_drained_worker_leaves_a_run_that_waits_to_others_who_go_on_where_it_w
     assert!(log.contains("shipped") && !log.contains("made"), "what was done is not done again: {log}");
     stand.service.assert_one_result_a_job();
     stand.service.assert_no_crimes();
-    assert_eq!(stand.left_in_engine(&second).await, Vec::<String>::new());
+    assert_eq!(second.left_in_engine().await, Vec::<String>::new());
 }

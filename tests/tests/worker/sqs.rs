@@ -21,17 +21,26 @@ fn push_event(id: &str, event: &str, reference_type: &str, commit: &str) -> Valu
     })
 }
 
+/// Drains a worker that has done so many runs; nothing of them is left.
+async fn finish(mut worker: WorkerProcess, expected: usize) {
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.ended().await, 0, "{}", worker.log());
+    assert_eq!(runs(&worker).len(), expected);
+    assert_eq!(worker.left_in_engine().await, Vec::<String>::new());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submitted_run_runs_and_its_message_is_gone() {
     let mail = Mail::open().await;
-    mail.push(&["echo begin $NAME"]);
+    mail.push(&["echo by $CODEBUILD_INITIATOR", "echo begin $NAME"]);
     let queue = mail.queue("runs", None).await;
     let id = mail.submit(&queue, "a", &["--project", "billing"]);
     assert_eq!(id.len(), 36, "{id}");
     let worker = mail.worker(&queue, &[]);
-    begun(&worker, "a").await;
+    let log = log_of(&begun(&worker, "a").await);
     mail.wait_for_counts(&queue, (0, 0)).await;
-    assert_eq!(runs(&worker).len(), 1);
+    assert!(log.contains("by sluice\n"), "{log}");
+    finish(worker, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,7 +195,8 @@ async fn a_run_that_waits_for_people_holds_no_message_and_is_done_once_after_a_k
     let run = runs(&worker).remove(0).file_name().unwrap().to_string_lossy().into_owned();
     mail.beside(&worker, &["approve", &run, "Production"]);
     begun(&worker, "a").await;
-    assert_eq!((runs(&worker).len(), mail.counts(&queue).await), (1, (0, 0)));
+    finish(worker, 1).await;
+    assert_eq!(mail.counts(&queue).await, (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,6 +236,7 @@ async fn one_worker_takes_from_codepipeline_and_from_a_queue() {
     sqs.send_message().queue_url(&queue).message_body(request.to_string()).send().await.unwrap();
     stand.service.wait_for(&execution, Status::Succeeded).await;
     begun(&worker, "a").await;
+    finish(worker, 2).await;
     stand.service.assert_one_result_a_job();
     stand.service.assert_no_crimes();
 }

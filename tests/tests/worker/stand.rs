@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use bollard::Docker;
-use bollard::query_parameters::ListContainersOptionsBuilder;
 use runner::queue::codepipeline::action_type::{Category, Role};
 use runner::store::Table;
 use sluice_tests::aws::{ACCOUNT, AwsEmulator, REGION};
@@ -87,22 +85,6 @@ impl Stand {
     /// What the workers of a fleet are started with.
     pub(crate) fn fleet_spec(&self) -> WorkerSpec {
         self.spec().with(&["--table", TABLE])
-    }
-
-    /// What is still labelled as a part of the runs of a state directory.
-    pub(crate) async fn left_in_engine(&self, worker: &WorkerProcess) -> Vec<String> {
-        let runs = std::fs::read_dir(worker.state.join("runs")).into_iter().flatten().flatten();
-        let runs: Vec<String> = runs.map(|run| run.file_name().to_string_lossy().into_owned()).collect();
-        let docker = Docker::connect_with_local_defaults().unwrap();
-        let options = ListContainersOptionsBuilder::default().all(true).build();
-        let containers = docker.list_containers(Some(options)).await.unwrap();
-        // What was taken over is called by the run's name and more, and a warm container has its run in its name alone.
-        let of_runs = |text: &String| runs.iter().any(|run| text.trim_start_matches("/sluice-").starts_with(run));
-        let texts = containers.into_iter().map(|container| {
-            let labels = container.labels.unwrap_or_default().into_values();
-            labels.chain(container.names.unwrap_or_default()).find(of_runs)
-        });
-        texts.flatten().collect()
     }
 }
 

@@ -16,7 +16,7 @@ async fn an_abandoned_execution_takes_its_container_with_it_and_nothing_is_repor
     stand.service.wait_for(&execution, Status::Stopped).await;
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.ended().await, 0, "{}", worker.log());
-    assert_eq!(stand.left_in_engine(&worker).await, Vec::<String>::new());
+    assert_eq!(worker.left_in_engine().await, Vec::<String>::new());
     assert!(stand.service.calls_of("PutJobFailureResult").is_empty());
     stand.service.assert_no_crimes();
 }

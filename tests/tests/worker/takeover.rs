@@ -69,7 +69,7 @@ async fn the_job_of_a_worker_that_is_lost_is_done_by_another_and_reported_once()
     assert_eq!(first.ended().await, 0, "{}", first.log());
     stand.service.assert_one_result_a_job();
     stand.service.assert_no_crimes();
-    assert_eq!(stand.left_in_engine(&second).await, Vec::<String>::new());
+    assert_eq!(second.left_in_engine().await, Vec::<String>::new());
     assert!(!lost.join("source").exists(), "the lost run leaves no workspace");
 }
 
@@ -93,7 +93,7 @@ async fn a_worker_that_takes_nothing_over_gives_lost_jobs_back() {
     // Its container is its own to remove, when it comes back.
     let first = stand.start(&stand.fleet_spec(), "one");
     let gone = async {
-        while !stand.left_in_engine(&first).await.is_empty() {
+        while !first.left_in_engine().await.is_empty() {
             tokio::task::yield_now().await;
         }
     };
@@ -116,14 +116,14 @@ async fn a_worker_that_slept_through_its_lease_reports_nothing_and_leaves_nothin
     first.signal(Signal::SIGTERM);
     assert_eq!(first.ended().await, 0, "{}", first.log());
     assert!(stand.service.calls_of("PutJobFailureResult").is_empty(), "the first reports nothing");
-    let left = stand.left_in_engine(&second).await;
+    let left = second.left_in_engine().await;
     assert_eq!(left.len(), 1, "the second's build goes on, and no other: {left:?}");
     go_on(&taken);
     stand.service.wait_for(&execution, Status::Succeeded).await;
     stand.service.assert_one_result_a_job();
     stand.service.assert_no_crimes();
     drop(second);
-    assert_eq!(stand.left_in_engine(&first).await, Vec::<String>::new());
+    assert_eq!(first.left_in_engine().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +138,7 @@ async fn a_worker_whose_job_was_taken_stops_its_build_itself() {
     eventually("first that knows", || first.log().contains("another worker has taken the job").then_some(())).await;
     first.signal(Signal::SIGTERM);
     assert_eq!(first.ended().await, 0, "{}", first.log());
-    assert_eq!(stand.left_in_engine(&first).await, Vec::<String>::new());
+    assert_eq!(first.left_in_engine().await, Vec::<String>::new());
     assert!(stand.service.calls_of("PutJobSuccessResult").is_empty());
     assert!(stand.service.calls_of("PutJobFailureResult").is_empty());
     stand.service.assert_no_crimes();

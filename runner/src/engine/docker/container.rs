@@ -1,7 +1,7 @@
 //! What a sandbox is to the engine: names, labels, and the body of the create call. Pure.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
@@ -51,6 +51,11 @@ pub(super) fn service_name(key: &SandboxKey, service: &str) -> String {
     format!("{}.{service}", name(key))
 }
 
+/// Whether a container waits, by its name.
+pub(super) fn is_warm_name(name: &str) -> bool {
+    name.trim_start_matches('/').starts_with("sluice-warm_")
+}
+
 /// The labels of everything that belongs to a sandbox.
 pub(super) fn labels(key: &SandboxKey, role: &str) -> HashMap<String, String> {
     [(RUN, key.run.as_str()), (KEY, &key.name), (ROLE, role)]
@@ -75,27 +80,36 @@ pub(super) fn build(spec: &SandboxSpec, network: Option<&str>) -> ContainerCreat
     made.body()
 }
 
+/// The folders of a warm sandbox.
+pub(super) struct Places {
+    /// The one that has the others.
+    pub(super) slot: PathBuf,
+    /// What is mounted at [`RECORDS`].
+    pub(super) records: PathBuf,
+    /// What is mounted at [`OUTPUT`].
+    pub(super) output: PathBuf,
+}
+
 /// The container of a warm sandbox: what it is a build's of is told to it later.
 pub(super) fn warm(
     image: &str,
     limits: &Limits,
     owner: Option<(u32, u32)>,
     wait: &str,
-    id: &str,
-    records: &Path,
-    output: &Path,
+    places: &Places,
 ) -> ContainerCreateBody {
     let mount = |host: &Path, container: &str| {
         bind(&Mount { host: host.to_owned(), container: container.to_owned(), read_only: false, seeded: false })
     };
-    let labels = [(ROLE, "warm"), (WARM, id)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let labels = [(ROLE, "warm".to_owned()), (WARM, places.slot.display().to_string())];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value));
     let made = Making {
         image,
         entrypoint: ["/bin/sh", "-c", wait].map(str::to_owned).to_vec(),
         environment: &[],
         labels: labels.into_iter().chain(owner_label(owner)).collect(),
         stdin: true,
-        mounts: vec![mount(records, RECORDS), mount(output, OUTPUT)],
+        mounts: vec![mount(&places.records, RECORDS), mount(&places.output, OUTPUT)],
         network: None,
         limits,
     };

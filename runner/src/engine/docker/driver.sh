@@ -19,9 +19,9 @@ if [ "${1-}" != on ]; then
             sluice_clock="date $(date +%s)"
         fi
     fi
-    printf '\036%s 1 %s B %s\n' "$sluice_nonce" "$sluice_up" "$sluice_clock" || exit 74
+    sluice_text=
     if [ -n "$sluice_secrets" ]; then
-        sluice_text= sluice_whole=
+        sluice_whole=
         while IFS= read -r sluice_line; do
             if [ "$sluice_line" = "$sluice_nonce" ]; then
                 sluice_whole=1
@@ -31,8 +31,10 @@ if [ "${1-}" != on ]; then
 "
         done
         [ -n "$sluice_whole" ] || exit 75
-        eval "$sluice_text"
     fi
+    # From this mark on it has all that it needs; one that ends before it has done nothing.
+    printf '\036%s 1 %s B %s\n' "$sluice_nonce" "$sluice_up" "$sluice_clock" || exit 74
+    eval "$sluice_text"
     exec </dev/null
     case $sluice_shell in
     /*) ;;

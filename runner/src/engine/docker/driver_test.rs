@@ -40,6 +40,19 @@ fn program(sections: Vec<Section>) -> Program {
 
 /// Runs the program under one shell as `sh`, and tells what happened, a line each.
 fn drive(sh: &Path, program: &Program) -> String {
+    let (status, folder) = drive_with(sh, program, &secrets());
+    assert_eq!(status, Some(0));
+    told(&folder.path().join("records"))
+}
+
+/// What a driver is given that has a secret.
+fn secrets() -> String {
+    let secrets = [("SECRET", "it's $HOME \"quoted\"\nin lines")];
+    handed_over(secrets.into_iter(), NONCE)
+}
+
+/// Runs the program under one shell with that as its input: its status, and the folder that has its records.
+fn drive_with(sh: &Path, program: &Program, given: &str) -> (Option<i32>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (records, tmp, sh_path) = (path("records"), path("tmp"), path("sh"));
@@ -64,11 +77,8 @@ fn drive(sh: &Path, program: &Program) -> String {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    let secrets = [("SECRET", "it's $HOME \"quoted\"\nin lines")];
-    let text = handed_over(secrets.into_iter(), NONCE);
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
-    told(Path::new(&records))
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), given.as_bytes()).unwrap();
+    (child.wait().unwrap().code(), folder)
 }
 
 /// The records as text: output as it is, the rest in angle brackets.
@@ -96,12 +106,17 @@ fn told(records: &Path) -> String {
     })
 }
 
-/// Runs it under every POSIX shell that is here; all must tell the same.
-fn check(program: &Program, expected: &str) {
+/// The POSIX shells that are here.
+fn shells() -> Vec<&'static Path> {
     let shells = ["/bin/dash", "/bin/bash", "/bin/busybox"].map(Path::new);
     let present: Vec<&Path> = shells.into_iter().filter(|shell| shell.exists()).collect();
     assert!(!present.is_empty(), "no POSIX shell that is known here");
-    for shell in present {
+    present
+}
+
+/// Runs it under every one of them; all must tell the same.
+fn check(program: &Program, expected: &str) {
+    for shell in shells() {
         assert_eq!(drive(shell, program), expected, "under {}", shell.display());
     }
 }
@@ -114,6 +129,16 @@ fn check_output(texts: &[&str], expected: &str) {
     }
     whole.push_str("<E0 true>");
     check(&program(vec![section(texts)]), &whole);
+}
+
+#[test]
+fn secrets_that_arrive_in_part_end_it_before_anything_is_told() {
+    let whole = secrets();
+    for shell in shells() {
+        let (status, folder) = drive_with(shell, &program(vec![section(&["echo one"])]), &whole[..whole.len() - 3]);
+        let output = std::fs::read_to_string(folder.path().join("records/output")).unwrap();
+        assert_eq!((status, output.as_str()), (Some(75), ""), "under {}", shell.display());
+    }
 }
 
 #[test]

@@ -135,6 +135,13 @@ impl DockerEngine {
         }
     }
 
+    /// Removes what processes that are no more kept warm in that folder (see [`WarmConfig::folder`]).
+    pub async fn sweep(&self, folder: &Path) {
+        if let Ok(client) = self.client().await {
+            warm::sweep(client, folder).await;
+        }
+    }
+
     /// The client. It speaks the engine's newest API version; that of Docker 20.10 (1.41) has all that is asked for.
     async fn client(&self) -> Result<&Docker, Fault> {
         self.client.get_or_try_init(|| async { connect(&self.config.host) }).await

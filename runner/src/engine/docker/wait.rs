@@ -20,11 +20,12 @@ use crate::fault::Fault;
 const PATIENCE: Duration = Duration::from_secs(120);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// What the driver ends with when its secrets did not arrive whole.
+const NO_SECRETS: i64 = 75;
 /// What the driver ends with when it cannot go on, and what that means.
 const DRIVER_FAILURES: &[(i64, &str)] = &[
     (73, "its state could not be written in memory"),
     (74, "its records could not be written: the disk is full, or the records' folder is gone"),
-    (75, "its secrets did not arrive whole: whoever started it died meanwhile"),
 ];
 
 /// What is left of a container that does not run.
@@ -82,9 +83,10 @@ async fn ended(client: &Docker, name: &str) -> Result<Option<Gone>, Result<Error
     }
 }
 
-/// Whether a warm sandbox ended because its maker died before it gave it a program.
+/// Whether it ended because its maker died before it had its program, or its secrets: nothing was run.
 pub(super) fn had_no_program(state: &ContainerState) -> bool {
-    state.status == Some(ContainerStateStatusEnum::EXITED) && state.exit_code == Some(NO_PROGRAM)
+    let nothing_done = [Some(NO_PROGRAM), Some(NO_SECRETS)];
+    state.status == Some(ContainerStateStatusEnum::EXITED) && nothing_done.contains(&state.exit_code)
 }
 
 /// How a sandbox ended whose records have no end.

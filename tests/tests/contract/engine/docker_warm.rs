@@ -37,7 +37,8 @@ async fn containers(ids: &[String]) -> Vec<String> {
     let options = ListContainersOptionsBuilder::default().all(true).build();
     let all = images::engine().list_containers(Some(options)).await.unwrap();
     let ours = all.into_iter().filter(|one| {
-        one.labels.as_ref().and_then(|labels| labels.get("sluice.slot")).is_some_and(|slot| ids.contains(slot))
+        let slot = one.labels.as_ref().and_then(|labels| labels.get("sluice.slot"));
+        slot.is_some_and(|slot| ids.iter().any(|id| slot.ends_with(id)))
     });
     ours.map(|one| one.state.unwrap().to_string()).collect()
 }
@@ -132,9 +133,34 @@ async fn what_a_dead_process_kept_warm_ends_and_is_swept() {
     let ids = slots(bench.folder());
     assert_eq!(containers(&ids).await, ["running"]);
     drop(dead);
-    let spec = bench.spec("a", program(vec![section(&["echo one"])]));
-    assert_eq!(bench.transcript(&spec).await.1, Ending::Completed);
-    assert!(was_warm(&spec).await);
+    let living = docker(None);
+    living.sweep(&warm_config(bench.folder()).folder).await;
+    assert_eq!((containers(&ids).await.len(), slots(bench.folder()).len()), (0, 0));
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_sweep_leaves_alone_what_waits_for_a_living_process() {
+    let bench = Bench::in_docker_warm().await;
+    let living = docker(Some(warm_config(bench.folder())));
+    living.warm(images::BUSYBOX, &Limits::default(), None).await.unwrap();
+    let ids = slots(bench.folder());
+    docker(None).sweep(&warm_config(bench.folder()).folder).await;
+    assert_eq!((containers(&ids).await, slots(bench.folder())), (vec!["running".to_owned()], ids));
+    living.drain().await;
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn what_the_engine_made_after_its_maker_died_is_swept_though_its_folder_is_gone() {
+    let bench = Bench::in_docker_warm().await;
+    let dead = docker(Some(warm_config(bench.folder())));
+    dead.warm(images::BUSYBOX, &Limits::default(), None).await.unwrap();
+    let ids = slots(bench.folder());
+    drop(dead);
+    let folder = warm_config(bench.folder()).folder;
+    std::fs::remove_dir_all(&folder).unwrap();
+    docker(None).sweep(&folder).await;
     assert_eq!(containers(&ids).await, [""; 0]);
     bench.finish().await;
 }

@@ -1,7 +1,6 @@
 //! One warm sandbox: how it is made, whether it still waits, and how it is given its program.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -16,8 +15,8 @@ use super::super::super::SandboxSpec;
 use super::super::container::{self, RECORDS};
 use super::super::program::{handed_over, quote};
 use super::super::{errors, start};
-use super::Kind;
 use super::slot::Slot;
+use super::{Kind, claim};
 use crate::fault::{Fault, io};
 
 /// What it runs until it has a program.
@@ -42,7 +41,7 @@ impl Made {
         let doing = format!("making a warm sandbox of the image {}", kind.image);
         let fault = |error: Error| errors::fault(&doing, &kind.image, &error);
         let (slot, name) = (Slot::make(home.join(id))?, container::warm_name(id));
-        let body = container::warm(&kind.image, &kind.limits, kind.owner, WAIT, id, &slot.records(), &slot.output());
+        let body = container::warm(&kind.image, &kind.limits, kind.owner, WAIT, &slot.places());
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         client.create_container(Some(options), body).await.map_err(fault)?;
         let options = AttachContainerOptionsBuilder::default().stdin(true).stdout(true).stream(true).build();
@@ -85,28 +84,23 @@ impl Made {
         self.begun(spec).await
     }
 
-    /// Waits for the first mark.
+    /// Waits until it has claimed its program.
     async fn begun(&mut self, spec: &SandboxSpec) -> Result<(), Fault> {
         let looking = async {
-            while !has_begun(&spec.records) {
+            while !claim::is_taken(&spec.records) {
                 tokio::select! {
+                    // Its driver leaves this stream alone, so an end tells that it has begun, or is no more.
                     end = self.attached.output.next() => if end.is_none() { return },
                     () = tokio::time::sleep(Duration::from_millis(1)) => {}
                 }
             }
         };
-        // Whether the time is over or the sandbox is: what counts is what stands in its records.
         let _ = timeout(PATIENCE, looking).await;
-        match has_begun(&spec.records) {
+        match claim::is_taken(&spec.records) {
             true => Ok(()),
             false => Err(Fault::system(format!("{}: its program does not begin", self.name))),
         }
     }
-}
-
-/// Whether the driver has written anything into that folder.
-pub(super) fn has_begun(records: &Path) -> bool {
-    File::open(records.join("output")).and_then(|file| file.metadata()).is_ok_and(|output| output.len() > 0)
 }
 
 /// The way from waiting to the driver, with the environment that a cold container would have had from the start.
@@ -114,10 +108,4 @@ fn start_script(environment: &[(String, String)]) -> String {
     let variables: String =
         environment.iter().map(|(name, value)| format!(" {}", quote(&format!("{name}={value}")))).collect();
     format!("exec env{variables} /bin/sh {RECORDS}/driver.sh\n")
-}
-
-/// The folder of one warm sandbox in a home.
-pub(super) fn slots(home: &Path) -> Vec<(String, PathBuf)> {
-    let entries = std::fs::read_dir(home).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir());
-    entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect()
 }

@@ -8,8 +8,11 @@
 //! to be filled from the image. Which user its commands run as makes no difference: the driver changes that.
 //!
 //! A warm sandbox waits on its standard input, which its maker holds: it ends with its maker. It takes the place of a
-//! cold one only as long as all goes well: whatever goes wrong before its program has begun leads to a cold one.
+//! cold one only as long as all goes well: whatever goes wrong before its program has begun leads to a cold one. Which of
+//! the two it is, is settled once, by a [`claim`].
 
+mod claim;
+mod home;
 mod made;
 mod pool;
 mod slot;
@@ -21,6 +24,7 @@ use pipeline_spec::plan::Limits;
 
 use super::super::{Mount, SandboxSpec};
 
+pub(super) use home::sweep;
 pub(super) use pool::Pool;
 pub(super) use slot::{give_back, is_moved};
 

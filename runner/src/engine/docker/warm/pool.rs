@@ -1,24 +1,22 @@
 //! The warm sandboxes of this process: which are wanted, which wait, and which were taken.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bollard::Docker;
-use bollard::query_parameters::{ListContainersOptionsBuilder, RenameContainerOptionsBuilder};
-use fs4::FileExt;
+use bollard::query_parameters::RenameContainerOptionsBuilder;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::super::super::{SandboxKey, SandboxSpec};
-use super::super::clean;
-use super::super::container::{self, ROLE, WARM};
+use super::super::container;
 use super::super::errors::{Trouble, trouble};
-use super::made::{self, Made};
+use super::claim;
+use super::home::{Home, clear, remove};
+use super::made::Made;
 use super::slot::{self, Slot};
 use super::{Kind, WarmConfig};
-use crate::fault::{Fault, io};
+use crate::fault::Fault;
 
 /// Warm sandboxes. Nothing is made before the first build or the first [`Pool::warm`].
 pub(in super::super) struct Pool {
@@ -38,12 +36,6 @@ struct Inside {
     /// Kinds that cannot be made.
     unfit: Vec<Kind>,
     drained: bool,
-}
-
-/// The folder of this process's slots; others leave it alone while the lock is held.
-struct Home {
-    folder: PathBuf,
-    _lock: File,
 }
 
 impl Pool {
@@ -89,16 +81,16 @@ impl Pool {
         }
     }
 
-    /// Removes a sandbox that does not begin. One that has begun after all is told as such: nothing runs twice.
+    /// Removes a sandbox that does not begin, and now never will. One that has begun after all is told as such: nothing
+    /// is killed that runs, and nothing runs twice.
     async fn give_up(&self, client: &Docker, spec: &SandboxSpec, name: &str, fault: &Fault) -> Result<bool, Fault> {
-        tracing::warn!(container = name, %fault, "a warm sandbox is given up");
-        let removed = remove(client, name).await;
-        removed.map_err(|error| Fault::system(format!("removing {name}: {error}")))?;
-        let begun = made::has_begun(&spec.records);
-        if !begun {
-            self.forget(&spec.key.run, Some(&spec.key.name)).await;
+        if !claim::take(&spec.records) {
+            return Ok(true);
         }
-        Ok(begun)
+        tracing::warn!(container = name, %fault, "a warm sandbox is given up");
+        remove(client, name).await.map_err(|error| Fault::system(format!("removing {name}: {error}")))?;
+        self.forget(&spec.key.run, Some(&spec.key.name)).await;
+        Ok(false)
     }
 
     /// Makes sure that one of that kind waits.
@@ -181,7 +173,7 @@ impl Pool {
         futures_util::future::join_all(idle.iter().map(|one| self.discard(client, &one.name, &one.slot))).await;
         while let Some(kind) = self.lacking() {
             let id = uuid::Uuid::new_v4().simple().to_string();
-            let made = match self.home(client).await {
+            let made = match self.home().await {
                 Ok(home) => Made::make(client, &kind, &home.folder, &id).await.map_err(|fault| (home, fault)),
                 Err(fault) => {
                     tracing::warn!(%fault, "there is no place for warm sandboxes");
@@ -224,40 +216,9 @@ impl Pool {
         self.config.most / self.config.each.max(1)
     }
 
-    /// The folder of this process, made once; then what dead processes left is removed.
-    async fn home(&self, client: &Docker) -> Result<&Home, Fault> {
-        self.home
-            .get_or_try_init(|| async {
-                let folder = self.config.folder.join(uuid::Uuid::new_v4().simple().to_string());
-                std::fs::create_dir_all(&self.config.folder).map_err(io(&self.config.folder))?;
-                // The lock is there before what it guards.
-                let path = folder.with_extension("lock");
-                let lock = File::create(&path).map_err(io(&path))?;
-                FileExt::lock(&lock).map_err(io(&path))?;
-                std::fs::create_dir(&folder).map_err(io(&folder))?;
-                self.sweep(client).await;
-                Ok(Home { folder, _lock: lock })
-            })
-            .await
-    }
-
-    /// Removes what processes left that are no more: waiting sandboxes, and the folders of those that are gone.
-    async fn sweep(&self, client: &Docker) {
-        for home in dead(&self.config.folder) {
-            let mut is_clear = true;
-            for (id, folder) in made::slots(&home.folder) {
-                let _ = remove(client, &container::warm_name(&id)).await;
-                // One that was taken is a build's container, and is removed with its run.
-                match slot_in_use(client, &id).await {
-                    false => clear(Slot::left(folder)).await,
-                    true => is_clear = false,
-                }
-            }
-            if is_clear {
-                let _ = std::fs::remove_dir_all(&home.folder);
-                let _ = std::fs::remove_file(home.folder.with_extension("lock"));
-            }
-        }
+    /// The folder of this process, made once.
+    async fn home(&self) -> Result<&Home, Fault> {
+        self.home.get_or_try_init(async || Home::make(&self.config.folder)).await
     }
 
     async fn discard(&self, client: &Docker, name: &str, slot: &Slot) {
@@ -269,45 +230,5 @@ impl Pool {
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        // Only an empty one goes: a build that was taken over may still use its slot.
-        if std::fs::remove_dir(&self.folder).is_ok() {
-            let _ = std::fs::remove_file(self.folder.with_extension("lock"));
-        }
-    }
-}
-
-/// The homes of processes that are no more, with their locks.
-fn dead(folder: &std::path::Path) -> Vec<Home> {
-    let homes = made::slots(folder).into_iter().map(|(_, folder)| folder);
-    homes
-        .filter_map(|folder| {
-            let lock = File::create(folder.with_extension("lock")).ok()?;
-            FileExt::try_lock(&lock).ok()?;
-            Some(Home { folder, _lock: lock })
-        })
-        .collect()
-}
-
-/// Kills and removes a container; one that is not there is as good as removed.
-async fn remove(client: &Docker, name: &str) -> Result<(), bollard::errors::Error> {
-    clean::gone_or_busy(clean::remove(client, name).await)
-}
-
-/// Whether a container uses that slot. Any doubt is a yes.
-async fn slot_in_use(client: &Docker, id: &str) -> bool {
-    let filters = HashMap::from([("label".to_owned(), vec![format!("{ROLE}=warm"), format!("{WARM}={id}")])]);
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    !client.list_containers(Some(options)).await.is_ok_and(|found| found.is_empty())
-}
-
-async fn clear(slot: Slot) {
-    let cleared = tokio::task::spawn_blocking(move || slot.clear()).await;
-    if let Ok(Err(fault)) = cleared {
-        tracing::warn!(%fault, "the folder of a warm sandbox cannot be removed");
     }
 }

@@ -16,7 +16,7 @@ use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::super::super::Mount;
-use super::super::container::{OUTPUT, TMP};
+use super::super::container::{OUTPUT, Places, TMP};
 use crate::fault::{Fault, io};
 
 /// The folder of one warm sandbox.
@@ -47,6 +47,10 @@ impl Slot {
     /// One that an earlier process has left.
     pub(super) fn left(folder: PathBuf) -> Self {
         Self { folder }
+    }
+
+    pub(super) fn places(&self) -> Places {
+        Places { slot: self.folder.clone(), records: self.records(), output: self.output() }
     }
 
     /// What is mounted at [`super::super::container::RECORDS`].
