@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # A fault run: workers of a fleet that are killed again and again, over a network that throttles, fails and loses answers.
 #
-#   tests/faults.sh [JOBS] [WORKERS] [SEED]      200 4 7 takes about half an hour on two processors
+#   tests/faults.sh [JOBS] [WORKERS] [SEED]            300 4 7 takes some minutes on two processors
+#   tests/faults.sh JOBS WORKERS SEED engine           the engine is killed and started again too (one of its own; as root)
 #
-# Ends 0 when each job was reported once with the right result, and each log is whole.
+# Ends 0 when each job was reported once with the right result, each log is whole, and nothing is left in the engine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/lib/setup.sh

@@ -28,12 +28,14 @@ pub struct Fault {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether what we stand on did not answer at all: it may be back in a moment.
+    pub away: bool,
 }
 
 impl Fault {
     /// A fault of that kind.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self { kind, message: message.into(), hint: None, away: false }
     }
 
     /// A [`FaultKind::Configuration`] fault.
@@ -66,6 +68,12 @@ impl Fault {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same fault, of something that did not answer.
+    #[must_use]
+    pub fn away(self) -> Self {
+        Self { away: true, ..self }
     }
 
     /// The same fault with what was being done in front of its message.

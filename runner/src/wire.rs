@@ -21,7 +21,7 @@ use crate::clock;
 use crate::deploy::ecs::{EcsConfig, EcsDeployer};
 use crate::disk::Shelf;
 use crate::engine::Sandboxes as _;
-use crate::engine::docker::{DockerConfig, DockerEngine, NoLogins, RegistryLogin, RegistryLogins, WarmConfig};
+use crate::engine::docker::{DockerConfig, DockerEngine, NoLogins, RegistryLogin, RegistryLogins};
 use crate::event::Slot;
 use crate::fault::{Fault, io};
 use crate::gate::{Decision, may_decide};
@@ -99,7 +99,7 @@ pub fn run(
     };
     let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone())), live];
     let recorder = Recorder::new(&row.id, record, state, sinks, cancel.clone())?;
-    let (ports, _) = ports(environment, folders, secrets, None)?;
+    let (ports, _) = ports(environment, folders, secrets, docker_config(environment))?;
     Ok(Run::new(row.id, plan, options, ports, recorder, cancel, own, identity::owner(), prefetched, None))
 }
 
@@ -162,11 +162,10 @@ fn ports(
     environment: &Environment,
     folders: &StateFolders,
     secrets: Option<PathBuf>,
-    warm: Option<WarmConfig>,
+    config: DockerConfig,
 ) -> Result<(Ports, Arc<DockerEngine>), Fault> {
     let aws = Aws::default();
     let images = Arc::new(LazyImages::new(environment, folders, aws.clone()));
-    let config = DockerConfig { warm, ..docker_config(environment) };
     let engine = Arc::new(DockerEngine::new(config, Arc::clone(&images) as Arc<dyn RegistryLogins>));
     let ports = Ports {
         engine: Arc::clone(&engine) as _,

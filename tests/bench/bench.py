@@ -213,6 +213,28 @@ def lines():
     row("100,000 short lines", taken, "sluice", "docker run > file", 1.0)
 
 
+def worker():
+    """A worker with jobs of CodePipeline: what it costs while it waits, how soon a job's first command begins, and how
+    many jobs that do nothing it gets through. The service and the buckets are on this machine too, and take their share."""
+    program = os.environ.get("LOAD")
+    if not program:
+        return
+    jobs, seats, folder = int(os.environ.get("JOBS", "200")), 4, workspace("worker", {})
+    told = subprocess.run([program, IMAGE, str(jobs), str(seats), str(folder)], check=True, stdout=subprocess.PIPE)
+    found = json.loads(told.stdout)
+    runs = [timed(lambda: docker("true")) for _ in range(ROUNDS)]
+    for kind in ("cold", "warm"):
+        row(f"job to first command, {kind}", {"sluice": found[kind], "docker run": runs}, "sluice", "docker run")
+    many = f"seq {jobs} | xargs -P {seats} -I_ docker run --rm {IMAGE} true"
+    baseline = timed(lambda: subprocess.run(["sh", "-c", many], check=True, **QUIET))
+    busy, idle = found["busy"], found["idle"]
+    taken = {"sluice": [busy["seconds"] * 1000], "docker run by four": [baseline]}
+    row(f"{jobs} jobs, four at a time", taken, "sluice", "docker run by four")
+    print(f"| its own processor time and peak memory | | {busy['cpu_ms_per_job']:.1f} ms a job, {busy['peak_mib']:.0f} MiB | | | |")
+    verdict = "✓" if idle["memory_mib"] <= 30 else "✗"
+    print(f"| an idle worker | | {idle['cpu_ms_per_second']:.1f} ms a second, {idle['memory_mib']:.0f} MiB | | | ≤ 30 MiB {verdict} |", flush=True)
+
+
 def digest(line, count):
     hashed = hashlib.sha256()
     block = line.encode() * 4096
@@ -253,7 +275,7 @@ def alone(name, taken, goal):
     print(f"| {name} | | {middle:.1f} [{min(taken):.1f}–{max(taken):.1f}] | | | ≤ {goal} ms {'✓' if middle <= goal else '✗'} |", flush=True)
 
 
-CASES = [cold, warm, ten, twenty, log, lines, validate, version]
+CASES = [cold, warm, ten, twenty, log, lines, worker, validate, version]
 
 if __name__ == "__main__":
     chosen = [case for case in CASES if not sys.argv[1:] or case.__name__ in sys.argv[1:]]

@@ -3,10 +3,12 @@
 # as a table. Milliseconds depend on the machine, and on what else it does; ratios do so less.
 #
 #   tests/bench/run.sh                     everything (about a quarter of an hour on two cores)
-#   tests/bench/run.sh cold ten            only these: cold warm ten twenty log lines validate version clone push
+#   tests/bench/run.sh cold ten            only these: cold warm ten twenty log lines worker validate version
+#                                          clone push
 #   ROUNDS=21 LOG_MIB=200 tests/bench/run.sh cold log
-#   SLUICE=/path/to/sluice WARM=/path/to/the/example/warm
-#                                          measures that binary instead of a release build of this checkout
+#   SLUICE=/path/to/sluice WARM=/path/to/the/example/warm LOAD=/path/to/the/example/load
+#                                          measures those instead of a release build of this checkout; the worker that
+#                                          is measured is the binary beside the example
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/lib/setup.sh
@@ -23,7 +25,13 @@ if [ -z "${WARM:-}" ]; then
     cargo build --release --locked --workspace --example warm
     WARM=${CARGO_TARGET_DIR:-$REPOSITORY/target}/release/examples/warm
 fi
-export SLUICE WARM BUSYBOX_IMAGE SLUICE_TEST_BUSYBOX_IMAGE=$BUSYBOX_IMAGE BENCH_DIR=${BENCH_DIR:-$SLUICE_DEV_DIR}
+if [ -z "${LOAD:-}" ]; then
+    set_up_emulator
+    cargo build --release --locked --workspace --bins --example load
+    LOAD=${CARGO_TARGET_DIR:-$REPOSITORY/target}/release/examples/load
+    export SLUICE_TEST_VENV=$EMULATOR_VENV
+fi
+export SLUICE WARM LOAD BUSYBOX_IMAGE SLUICE_TEST_BUSYBOX_IMAGE=$BUSYBOX_IMAGE BENCH_DIR=${BENCH_DIR:-$SLUICE_DEV_DIR}
 
 wanted() { [ "${#CASES[@]}" -eq 0 ] || [[ " ${CASES[*]} " == *" $1 "* ]]; }
 CASES=("$@")

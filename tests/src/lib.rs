@@ -5,6 +5,8 @@ pub mod binary;
 pub mod codepipeline;
 pub mod door;
 pub mod ecs;
+pub mod engine;
+pub mod faults;
 pub mod git_server;
 pub mod images;
 pub mod line;

@@ -59,6 +59,8 @@ pub struct WorkerProcess {
     /// Its state directory.
     pub state: PathBuf,
     log: PathBuf,
+    /// The engine that it has, where that is not the tests'.
+    engine: Option<String>,
 }
 
 impl WorkerProcess {
@@ -78,7 +80,8 @@ impl WorkerProcess {
         let copy = open.try_clone().unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         command.stdin(Stdio::null()).stdout(copy).stderr(open);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Self { child, state: state.to_owned(), log }
+        let engine = spec.environment.iter().find(|(name, _)| name == "DOCKER_HOST").map(|(_, host)| host.clone());
+        Self { child, state: state.to_owned(), log, engine }
     }
 
     /// `sluice` with the environment of a worker and its state directory, without a subcommand yet.
@@ -111,6 +114,12 @@ impl WorkerProcess {
         kill(pid, signal).unwrap_or_else(|error| panic!("{signal}: {error}\n{}", self.log()));
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until it ends by itself; its exit code.
     ///
     /// # Panics
@@ -135,21 +144,22 @@ impl WorkerProcess {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// What is in the engine of its runs and of what it kept ready: the names of containers.
+    /// What is in the engine of its runs: a label or a name of each container.
     ///
     /// # Panics
     /// When the engine does not answer.
     pub async fn left_in_engine(&self) -> Vec<String> {
         let runs = std::fs::read_dir(self.state.join("runs")).into_iter().flatten().flatten();
         let runs: Vec<String> = runs.map(|run| run.file_name().to_string_lossy().into_owned()).collect();
-        let docker = Docker::connect_with_local_defaults().unwrap_or_else(|error| panic!("{error}"));
+        let docker = match &self.engine {
+            Some(host) => Docker::connect_with_unix(host, 120, bollard::API_DEFAULT_VERSION),
+            None => Docker::connect_with_local_defaults(),
+        };
+        let docker = docker.unwrap_or_else(|error| panic!("{error}"));
         let options = ListContainersOptionsBuilder::default().all(true).build();
         let containers = docker.list_containers(Some(options)).await.unwrap_or_else(|error| panic!("{error}"));
-        let own = self.state.display().to_string();
         // What was taken over is called by the run's name and more, and a warm container has its run in its name alone.
-        let is_own = |text: &String| {
-            text.starts_with(&own) || runs.iter().any(|run| text.trim_start_matches("/sluice-").starts_with(run))
-        };
+        let is_own = |text: &String| runs.iter().any(|run| text.trim_start_matches("/sluice-").starts_with(run));
         let texts = containers.into_iter().map(|container| {
             let labels = container.labels.unwrap_or_default().into_values();
             labels.chain(container.names.unwrap_or_default()).find(is_own)
@@ -193,17 +203,28 @@ impl Drop for WorkerProcess {
 }
 
 impl WorkerProcess {
-    /// Removes the containers that waited for builds: its next start would, and there is none. A build that took one has
-    /// given it another name.
-    fn remove_what_waits(&self) {
+    /// The containers that wait for its builds, by id. A build that took one has given it another name.
+    #[must_use]
+    pub fn waiting_in_engine(&self) -> Vec<String> {
         let format = "{{.ID}} {{.Label \"sluice.slot\"}}";
-        let mut list = Command::new("docker");
+        let mut list = self.docker();
         list.args(["ps", "-a", "--no-trunc", "--filter", "name=sluice-warm_", "--format", format]);
-        let listed =
-            list.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        let own = self.state.display().to_string();
-        for id in listed.lines().filter(|line| line.contains(&own)).filter_map(|line| line.split(' ').next()) {
-            Command::new("docker").args(["rm", "-f", id]).output().ok();
+        let listed = list.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        let (listed, own) = (listed.unwrap_or_default(), self.state.display().to_string());
+        let own = listed.lines().filter_map(|line| line.split_once(' ').filter(|(_, slot)| slot.starts_with(&own)));
+        own.map(|(id, _)| id.to_owned()).collect()
+    }
+
+    /// Removes the containers that waited for builds: its next start would, and there is none.
+    fn remove_what_waits(&self) {
+        for id in self.waiting_in_engine() {
+            self.docker().args(["rm", "-f", &id]).output().ok();
         }
+    }
+
+    fn docker(&self) -> Command {
+        let mut command = Command::new("docker");
+        command.envs(self.engine.iter().map(|host| ("DOCKER_HOST", host)));
+        command
     }
 }

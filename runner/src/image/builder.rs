@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bollard::Docker;
-use bollard::query_parameters::PruneImagesOptionsBuilder;
 use sha2::{Digest as _, Sha256};
 
-use super::build::{Built, LABEL, build};
+use super::build::{Built, build};
 use super::credentials::{Credentials, UserPassword};
 use super::ecr::{Account, Ecr};
 use super::push::{Push, Pushed};
 use super::record::LayerRecord;
 use super::registry::Repository;
+use super::shelf;
 use super::socket::EngineAddress;
 use super::{ImageOrder, ImageOutcome, Images, PushedImage, scan};
 use crate::aws::Aws;
@@ -155,12 +155,16 @@ impl ImageBuilder {
         }))
     }
 
-    /// Removes builds whose name has moved on to a later one. An hour's grace leaves alone what another run still pushes.
+    /// Removes builds whose name has moved on to a later one, but for those that another run may still push.
     async fn forget_old_builds(&self) {
-        let filters = [("dangling", vec!["true"]), ("label", vec![LABEL]), ("until", vec!["1h"])].into();
-        let options = PruneImagesOptionsBuilder::default().filters(&filters).build();
-        if let Err(error) = self.docker.prune_images(Some(options)).await {
-            tracing::debug!(%error, "old builds were not removed");
+        let forgotten = async {
+            for old in shelf::old_builds(&self.docker).await?.iter().filter(|old| !old.in_use) {
+                shelf::remove(&self.docker, &old.name).await?;
+            }
+            Ok::<(), Fault>(())
+        };
+        if let Err(fault) = forgotten.await {
+            tracing::debug!(%fault, "old builds were not removed");
         }
     }
 }

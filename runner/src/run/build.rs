@@ -20,6 +20,9 @@ use crate::secret::{SecretName, SecretText};
 use crate::state::BuildState;
 use crate::store::new_build_id;
 
+/// How often a sandbox is started that ends before its program begins: so it does when the engine goes away at that moment.
+const STARTS: u32 = 3;
+
 /// Variables of a build, plain and secret.
 type Environment = (Vec<(String, String)>, Vec<(String, SecretText)>);
 
@@ -78,13 +81,25 @@ impl Run {
         let phase = "DOWNLOAD_SOURCE";
         self.own_phase(action, phase, spec.as_ref().err());
         let spec = spec?;
+        for _ in 1..STARTS {
+            let watched = self.start(action, build, key, &spec).await?;
+            if watched.ending != Some(Ending::Absent) {
+                return self.finish(action, build, key, watched).await;
+            }
+            tracing::warn!(action, "the sandbox ended before its program began, and is started again");
+        }
+        let watched = self.start(action, build, key, &spec).await?;
+        self.finish(action, build, key, watched).await
+    }
+
+    /// Starts a sandbox, and follows it to its end.
+    async fn start(&self, action: &str, build: &Build, key: &SandboxKey, spec: &SandboxSpec) -> Result<Watched, Fault> {
         self.tell_phase(action, "PROVISIONING");
         let progress = self.recorder.progress(Some(action));
-        let started = self.ports.engine.start(&spec, &progress, &self.cancel).await;
+        let started = self.ports.engine.start(spec, &progress, &self.cancel).await;
         self.own_phase(action, "PROVISIONING", started.as_ref().err());
         started?;
-        let watched = self.watch(action, build, key).await?;
-        self.finish(action, build, key, watched).await
+        self.watch(action, build, key).await
     }
 
     /// Gives the build its id and number, and says that it begins.

@@ -12,14 +12,14 @@ use pipeline_spec::plan::{
 };
 
 use super::fleet::Fleet;
-use super::{Kinds, Started, lost, ports, revisions, shelves};
+use super::{Kinds, Started, docker_config, lost, ports, revisions, shelves};
 use crate::aws::Aws;
 use crate::bucket::{Access, Buckets, S3};
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::deploy::handoff;
 use crate::disk::make_room;
-use crate::engine::docker::{DockerEngine, WarmConfig};
+use crate::engine::docker::{DockerConfig, DockerEngine, WarmConfig};
 use crate::fault::{Fault, io};
 use crate::gate;
 use crate::identity;
@@ -92,7 +92,8 @@ impl JobShop {
         table: Option<Table>,
     ) -> Result<Self, Fault> {
         let warm = (config.warm > 0).then(|| WarmConfig { most: config.warm, ..WarmConfig::at(folders.warm()) });
-        let (shared, engine) = ports(&environment, &folders, None, warm)?;
+        let engine = DockerConfig { warm, expected: true, ..docker_config(&environment) };
+        let (shared, engine) = ports(&environment, &folders, None, engine)?;
         let region = environment.region.clone();
         config.logs.check()?;
         let aws = Aws::default();
@@ -285,6 +286,9 @@ impl Workshop for JobShop {
     }
 
     async fn objection(&self) -> Option<String> {
+        if let Err(fault) = self.engine.version().await {
+            return Some(fault.message);
+        }
         let (folder, wanted) = (self.folders.root(), self.config.free_disk);
         if fs4::available_space(folder).is_ok_and(|free| free >= wanted) {
             return None;

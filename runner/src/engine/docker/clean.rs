@@ -8,8 +8,9 @@ use bollard::errors::Error;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveVolumeOptions,
+    RemoveVolumeOptions, WaitContainerOptionsBuilder,
 };
+use futures_util::StreamExt;
 use futures_util::future::{join_all, try_join3};
 
 use super::super::SandboxKey;
@@ -21,6 +22,9 @@ use crate::fault::Fault;
 
 /// Waits between rounds: endpoints detach and removals under way end in their own time.
 const PAUSES: [u64; 8] = [20, 50, 100, 250, 500, 1000, 2000, 4000];
+
+/// How long a container may take to end after its driver's last word: what it left running in it goes with it.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// What is left, by name.
 #[derive(Debug, Default)]
@@ -53,8 +57,9 @@ async fn remove_all(engine: &DockerEngine, run: &str, name: Option<&str>) -> Res
         let key = SandboxKey { run: run.to_owned(), name: name.to_owned() };
         let container = container::name(&key);
         let completed = engine.completed().remove(&container);
-        if !completed {
-            owner::give_back(client, &container).await.map_err(|error| engine.fault(&doing, &error))?;
+        match completed {
+            true => ended(client, &container).await,
+            false => owner::give_back(client, &container).await.map_err(|error| engine.fault(&doing, &error))?,
         }
         let removed = remove(client, &container).await;
         let is_alone = engine.alone().remove(&key);
@@ -154,6 +159,15 @@ impl Rest {
 
 async fn all(removals: impl Iterator<Item = impl Future<Output = Result<(), Error>>>) -> Result<(), Error> {
     join_all(removals).await.into_iter().collect()
+}
+
+/// Waits for a container whose driver has said its last word, and is about to end by itself. Killing it at that moment
+/// would take the engine longer than letting it go.
+async fn ended(client: &Docker, name: &str) {
+    let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
+    let mut ending = client.wait_container(name, Some(options));
+    // Whatever comes of it: what has not ended is killed next.
+    let _ = tokio::time::timeout(LAST_WORD, ending.next()).await;
 }
 
 /// Kills and removes, with anonymous volumes.

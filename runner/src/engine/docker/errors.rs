@@ -30,6 +30,8 @@ pub(super) enum Trouble {
     Busy,
     /// The subnet is taken.
     Overlap,
+    /// What an engine left that died while it started this very container.
+    Torn,
     /// The image has no `/bin/sh`.
     NoShell,
     /// The disk is full.
@@ -43,6 +45,9 @@ pub(super) enum Trouble {
 /// Parts of messages, in lower case, and what they mean; the first that fits counts.
 const MESSAGES: &[(&str, Trouble)] = &[
     ("no space left on device", Trouble::NoSpace),
+    ("failed to start shim", Trouble::Torn),
+    ("container with given id already exists", Trouble::Torn),
+    ("task already exists", Trouble::Torn),
     ("already in use by container", Trouble::Conflict),
     ("name is already in use", Trouble::Conflict),
     ("already exists", Trouble::Conflict),
@@ -114,7 +119,7 @@ pub(super) fn fault(doing: impl Display, image: &str, error: &Error) -> Fault {
     };
     let message = format!("{doing}: {said}");
     match trouble(error) {
-        Trouble::Unreachable => Fault::system(format!("no Docker engine answers ({message})")).hint(
+        Trouble::Unreachable => Fault::system(format!("no Docker engine answers ({message})")).away().hint(
             "start it (`systemctl start docker`), install it (Debian: `apt-get install docker.io`), or set DOCKER_HOST; \
              `sluice doctor` checks it",
         ),

@@ -15,6 +15,7 @@ mod errors;
 mod mark;
 mod network;
 mod owner;
+mod patience;
 mod program;
 mod pull;
 mod reader;
@@ -49,6 +50,8 @@ const CALL_SECONDS: u64 = 300;
 /// time for which they have not grown: whatever they are late by is little beside what it took.
 const PART: u32 = 16;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// How long what the engine has lost may write nothing before it is taken for dead.
+const SILENCE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// Where the engine is, and what we may take of it.
@@ -60,12 +63,14 @@ pub struct DockerConfig {
     pub subnets: String,
     /// Keep warm sandboxes: for a process that runs builds again and again.
     pub warm: Option<WarmConfig>,
+    /// The engine is known to belong here: it is waited for also before it has ever answered.
+    pub expected: bool,
 }
 
 impl Default for DockerConfig {
     fn default() -> Self {
         let (host, subnets) = ("unix:///var/run/docker.sock".to_owned(), "10.213.0.0/16".to_owned());
-        Self { host, subnets, warm: None }
+        Self { host, subnets, warm: None, expected: false }
     }
 }
 
@@ -79,6 +84,7 @@ pub struct DockerEngine {
     /// Sandboxes that this process made, and that are a container and nothing else.
     alone: Mutex<HashSet<SandboxKey>>,
     warm: Option<Arc<warm::Pool>>,
+    patience: patience::Patience,
 }
 
 impl DockerEngine {
@@ -87,7 +93,8 @@ impl DockerEngine {
     pub fn new(config: DockerConfig, logins: Arc<dyn RegistryLogins>) -> Self {
         let (pulls, warm) = (pull::Pulls::new(logins), config.warm.clone().map(warm::Pool::new));
         let (completed, alone) = (Mutex::default(), Mutex::default());
-        Self { config, client: OnceCell::new(), pulls, completed, alone, warm }
+        let patience = patience::Patience::new(config.expected);
+        Self { config, client: OnceCell::new(), pulls, completed, alone, warm, patience }
     }
 
     /// Asks the engine for its version: its name, its version, and its API's.
@@ -156,6 +163,16 @@ impl DockerEngine {
         self.alone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether it is a warm sandbox whose maker died before it gave it its program. It is removed then: whether it would
+    /// notice by itself is up to the engine, which may have lost its input.
+    async fn never_begins(&self, key: &SandboxKey, records: &Path) -> Result<bool, Fault> {
+        if self.alone().contains(key) || reader::has_begun(records) {
+            return Ok(false);
+        }
+        let doing = || async { warm::give_up(self.client().await?, key, records).await };
+        self.patience.with(None, doing).await
+    }
+
     /// Tells all records, and how it ended.
     async fn read_to_end(&self, key: &SandboxKey, records: &Path, tell: mpsc::Sender<Record>) -> Result<Ending, Fault> {
         let mut reader = reader::Reader::new(records);
@@ -171,15 +188,36 @@ impl DockerEngine {
             }
             tokio::select! {
                 ending = &mut gone => {
-                    reader.drain(&tell).await?;
+                    let ending = ending?;
+                    self.read_rest(&mut reader, &ending, &tell).await?;
                     if reader.ended() {
                         return Ok(Ending::Completed);
                     }
                     reader.close(&tell).await?;
-                    return wait::ending(ending?, reader.begun());
+                    return wait::ending(ending, reader.begun());
                 }
                 () = tokio::time::sleep(pause(quiet_since.elapsed())) => {}
             }
+        }
+    }
+
+    /// Tells what is left of the records. What the engine has lost may still run: it is read until it falls silent.
+    async fn read_rest(
+        &self,
+        reader: &mut reader::Reader,
+        gone: &wait::Gone,
+        tell: &mpsc::Sender<Record>,
+    ) -> Result<(), Fault> {
+        let mut last = Instant::now();
+        loop {
+            if reader.drain(tell).await? {
+                last = Instant::now();
+            }
+            let is_lost = matches!(gone, wait::Gone::Ended(state) if wait::was_lost(state));
+            if reader.ended() || !is_lost || !reader.begun() || last.elapsed() > SILENCE {
+                return Ok(());
+            }
+            tokio::time::sleep(LONGEST_PAUSE).await;
         }
     }
 
@@ -210,10 +248,13 @@ fn pause(quiet: Duration) -> Duration {
 #[async_trait]
 impl Engine for DockerEngine {
     async fn start(&self, spec: &SandboxSpec, progress: &Progress, cancel: &Cancel) -> Result<(), Fault> {
-        start::start(self, spec, progress, cancel).await
+        self.patience.with(Some(cancel), || start::start(self, spec, progress, cancel)).await
     }
 
     async fn follow(&self, key: &SandboxKey, records: &Path, tell: mpsc::Sender<Record>) -> Result<Ending, Fault> {
+        if self.never_begins(key, records).await? {
+            return Ok(Ending::Absent);
+        }
         let ending = self.read_to_end(key, records, tell).await?;
         if warm::is_moved(records) {
             if matches!(ending, Ending::Died { .. }) {
@@ -227,21 +268,21 @@ impl Engine for DockerEngine {
     }
 
     async fn stop(&self, key: &SandboxKey, how: Stop) -> Result<(), Fault> {
-        stop::stop(self, key, how).await
+        self.patience.with(None, || stop::stop(self, key, how)).await
     }
 }
 
 #[async_trait]
 impl Sandboxes for DockerEngine {
     async fn copy_out(&self, key: &SandboxKey, path: &str, into: &Path) -> Result<bool, Fault> {
-        copy::copy_out(self, key, path, into).await
+        self.patience.with(None, || copy::copy_out(self, key, path, into)).await
     }
 
     async fn destroy(&self, run: &str, name: Option<&str>) -> Result<(), Fault> {
-        clean::destroy(self, run, name).await
+        self.patience.with(None, || clean::destroy(self, run, name)).await
     }
 
     async fn list(&self) -> Result<Vec<SandboxKey>, Fault> {
-        clean::list(self).await
+        self.patience.with(None, || clean::list(self)).await
     }
 }

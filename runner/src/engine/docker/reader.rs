@@ -14,10 +14,17 @@ use super::mark::{Clock, Item, Mark, Splitter};
 use crate::clock;
 use crate::fault::{Fault, io};
 
+/// The file that a driver writes.
+const OUTPUT: &str = "output";
 /// How much is read at once, and so what a reader holds in memory.
 const PIECE: usize = 256 * 1024;
 /// What the kernel lets a variable hold, and then some.
 const LONGEST_VALUE: u64 = 1024 * 1024;
+
+/// Whether a driver has written anything into that folder.
+pub(super) fn has_begun(folder: &Path) -> bool {
+    folder.join(OUTPUT).metadata().is_ok_and(|output| output.len() > 0)
+}
 
 /// Follows one sandbox's records from their beginning.
 pub(super) struct Reader {
@@ -85,7 +92,7 @@ impl Reader {
 
     /// One read, off the runtime's own threads. The buffer and the file travel there and back.
     async fn read(&mut self) -> Result<(Vec<u8>, usize), Fault> {
-        let path = self.folder.join("output");
+        let path = self.folder.join(OUTPUT);
         let file = self.file.take();
         let mut piece = std::mem::take(&mut self.piece);
         let (file, piece, result) = tokio::task::spawn_blocking(move || {

@@ -13,7 +13,7 @@ use super::super::SandboxSpec;
 use super::container::{self, RECORDS, TMP};
 use super::errors::{self, Trouble, trouble};
 use super::program::{Frame, compile, handed_over};
-use super::{DockerEngine, clean, network, seed, service, wait, warm};
+use super::{DockerEngine, clean, network, reader, seed, service, wait, warm};
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::fault::{Fault, io};
@@ -59,8 +59,40 @@ pub(super) async fn start(
         }
     }
     let body = container::build(spec, network.as_deref());
-    match make(engine, client, &name, &spec.image, body, progress, cancel).await? {
-        Made::Before => return Ok(()),
+    if !ready(engine, client, spec, &name, &body, progress, cancel).await? {
+        return Ok(());
+    }
+    let mut started = run(client, spec, &name).await?;
+    if started.as_ref().is_err_and(|error| trouble(error) == Trouble::Torn) {
+        tracing::warn!(container = name, "the engine died while it started this; it is made anew");
+        clean::remove(client, &name).await.map_err(|error| engine.fault(&format!("removing {name}"), &error))?;
+        if reader::has_begun(&spec.records) || !ready(engine, client, spec, &name, &body, progress, cancel).await? {
+            return Ok(());
+        }
+        started = run(client, spec, &name).await?;
+    }
+    started
+        .map_err(|error| errors::fault(format!("starting {name} from the image {}", spec.image), &spec.image, &error))
+}
+
+/// Makes the container and all that it needs. Returns whether it is to be started: one that runs or has run is not.
+async fn ready(
+    engine: &DockerEngine,
+    client: &Docker,
+    spec: &SandboxSpec,
+    name: &str,
+    body: &ContainerCreateBody,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<bool, Fault> {
+    let mut made = make(engine, client, name, &spec.image, body.clone(), progress, cancel).await?;
+    if made == Made::Before && warm::give_up(client, &spec.key, &spec.records).await? {
+        made = make(engine, client, name, &spec.image, body.clone(), progress, cancel).await?;
+    }
+    match made {
+        Made::Before => return Ok(false),
+        // An engine that died while it started this one does not know of it; what it did is in its records.
+        Made::Unstarted if reader::has_begun(&spec.records) => return Ok(false),
         Made::Unstarted => {}
         Made::Now => {
             if spec.services.is_empty() && !spec.mounts.iter().any(|mount| mount.seeded) {
@@ -72,11 +104,7 @@ pub(super) async fn start(
     }
     seed::fill(engine, client, spec, progress).await?;
     stop_if_asked(cancel)?;
-    let nonce = uuid::Uuid::new_v4().simple().to_string();
-    write_driver(spec, &nonce).await?;
-    run(client, spec, &name, &nonce)
-        .await
-        .map_err(|error| errors::fault(format!("starting {name} from the image {}", spec.image), &spec.image, &error))
+    Ok(true)
 }
 
 /// Creates a container, pulling its image if need be. One that is there by that name is taken as it is.
@@ -133,18 +161,24 @@ fn is_past_start(state: ContainerStateStatusEnum) -> bool {
     state != ContainerStateStatusEnum::CREATED
 }
 
-/// Starts the container, and hands the secrets over by its standard input: the engine's records never hold them.
-async fn run(client: &Docker, spec: &SandboxSpec, name: &str, nonce: &str) -> Result<(), Error> {
+/// Starts the container with a driver of its own, and hands the secrets over by its standard input: the engine's records
+/// never hold them.
+async fn run(client: &Docker, spec: &SandboxSpec, name: &str) -> Result<Result<(), Error>, Fault> {
+    let nonce = uuid::Uuid::new_v4().simple().to_string();
+    write_driver(spec, &nonce).await?;
     if spec.secrets.is_empty() {
-        return client.start_container(name, None::<StartContainerOptions>).await;
+        return Ok(client.start_container(name, None::<StartContainerOptions>).await);
     }
-    let options = AttachContainerOptionsBuilder::default().stdin(true).stream(true).build();
-    let mut attached = client.attach_container(name, Some(options)).await?;
-    client.start_container(name, None::<StartContainerOptions>).await?;
-    let secrets = spec.secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
-    attached.input.write_all(handed_over(secrets, nonce).as_bytes()).await?;
-    attached.input.shutdown().await?;
-    Ok(())
+    let given = async {
+        let options = AttachContainerOptionsBuilder::default().stdin(true).stream(true).build();
+        let mut attached = client.attach_container(name, Some(options)).await?;
+        client.start_container(name, None::<StartContainerOptions>).await?;
+        let secrets = spec.secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        attached.input.write_all(handed_over(secrets, &nonce).as_bytes()).await?;
+        attached.input.shutdown().await?;
+        Ok(())
+    };
+    Ok(given.await)
 }
 
 /// Removes the records of an earlier sandbox of the same key, which was destroyed.

@@ -13,11 +13,10 @@ use super::super::{Ending, SandboxKey};
 use super::DockerEngine;
 use super::container;
 use super::errors::{Trouble, trouble};
+use super::patience::PATIENCE;
 use super::warm::NO_PROGRAM;
 use crate::fault::Fault;
 
-/// How long an engine that does not answer is waited for: a restart or an upgrade takes less.
-const PATIENCE: Duration = Duration::from_secs(120);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the driver ends with when its secrets did not arrive whole.
@@ -89,6 +88,11 @@ pub(super) fn had_no_program(state: &ContainerState) -> bool {
     state.status == Some(ContainerStateStatusEnum::EXITED) && nothing_done.contains(&state.exit_code)
 }
 
+/// Whether the engine has never seen it run. One that has begun all the same runs behind the engine's back.
+pub(super) fn was_lost(state: &ContainerState) -> bool {
+    state.status == Some(ContainerStateStatusEnum::CREATED)
+}
+
 /// How a sandbox ended whose records have no end.
 pub(super) fn ending(gone: Gone, begun: bool) -> Result<Ending, Fault> {
     let state = match gone {
@@ -97,7 +101,11 @@ pub(super) fn ending(gone: Gone, begun: bool) -> Result<Ending, Fault> {
             let reason = "its container was removed while it ran".to_owned();
             return Ok(Ending::Died { status: 137, out_of_memory: false, reason });
         }
-        Gone::Ended(state) if state.status == Some(ContainerStateStatusEnum::CREATED) => return Ok(Ending::Absent),
+        Gone::Ended(state) if was_lost(&state) && !begun => return Ok(Ending::Absent),
+        Gone::Ended(state) if was_lost(&state) => {
+            let reason = "the engine died while it started it, and has lost it".to_owned();
+            return Ok(Ending::Died { status: 137, out_of_memory: false, reason });
+        }
         Gone::Ended(state) if !begun && had_no_program(&state) => return Ok(Ending::Absent),
         Gone::Ended(state) => state,
     };

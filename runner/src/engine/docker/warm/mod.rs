@@ -20,9 +20,14 @@ mod slot;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bollard::Docker;
+use bollard::errors::Error;
 use pipeline_spec::plan::Limits;
 
-use super::super::{Mount, SandboxSpec};
+use super::super::{Mount, SandboxKey, SandboxSpec};
+use super::container::{self, WARM};
+use super::errors::{self, Trouble};
+use crate::fault::Fault;
 
 pub(super) use home::sweep;
 pub(super) use pool::Pool;
@@ -53,6 +58,23 @@ impl WarmConfig {
         let (idle, after) = (Duration::from_secs(1800), Duration::from_millis(300));
         Self { folder, each: 1, most: 4, idle, after }
     }
+}
+
+/// Removes a sandbox that was taken and never got its program, if it is one; what has begun is left alone.
+pub(super) async fn give_up(client: &Docker, key: &SandboxKey, records: &Path) -> Result<bool, Fault> {
+    let name = container::name(key);
+    let fault = |error: &Error| errors::fault(format!("looking at {name}"), "", error);
+    let inspected = match client.inspect_container(&name, None).await {
+        Err(error) if errors::trouble(&error) == Trouble::NotFound => return Ok(false),
+        other => other.map_err(|error| fault(&error))?,
+    };
+    let labels = inspected.config.and_then(|config| config.labels).unwrap_or_default();
+    if !labels.contains_key(WARM) || !claim::give_up(records) {
+        return Ok(false);
+    }
+    home::remove(client, &name).await.map_err(|error| fault(&error))?;
+    give_back(records)?;
+    Ok(true)
 }
 
 /// What cannot be changed about a container once it is made.

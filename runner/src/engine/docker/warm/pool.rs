@@ -10,13 +10,22 @@ use tokio::time::Instant;
 
 use super::super::super::{SandboxKey, SandboxSpec};
 use super::super::container;
-use super::super::errors::{Trouble, trouble};
+use super::super::errors::{self, Trouble, trouble};
 use super::claim;
 use super::home::{Home, clear, remove};
 use super::made::Made;
 use super::slot::{self, Slot};
 use super::{Kind, WarmConfig};
 use crate::fault::Fault;
+
+impl Inside {
+    /// Takes out all that were made and not taken.
+    fn all(&mut self) -> Vec<(String, Slot)> {
+        let mut all = std::mem::take(&mut self.ended);
+        all.extend(self.waiting.drain(..).map(|one| (one.name, one.slot)));
+        all
+    }
+}
 
 /// Warm sandboxes. Nothing is made before the first build or the first [`Pool::warm`].
 pub(in super::super) struct Pool {
@@ -32,6 +41,8 @@ struct Inside {
     /// Kinds and when they were last asked for, the latest first.
     wanted: Vec<(Kind, Instant)>,
     waiting: Vec<Made>,
+    /// What is to be removed: containers by name, and their slots.
+    ended: Vec<(String, Slot)>,
     taken: HashMap<SandboxKey, Slot>,
     /// Kinds that cannot be made.
     unfit: Vec<Kind>,
@@ -52,7 +63,7 @@ impl Pool {
         let Some(one) = self.pick(&kind) else { return Ok(false) };
         let present = client.inspect_image(&kind.image).await.ok().and_then(|image| image.id);
         if present.as_ref() != Some(&one.image) {
-            self.discard(client, &one.name, &one.slot).await;
+            self.discard(client, one.name, one.slot).await;
             return Ok(false);
         }
         let name = container::name(&spec.key);
@@ -65,7 +76,7 @@ impl Pool {
             }
             Err(error) => {
                 tracing::warn!(container = one.name, %error, "a warm sandbox cannot be renamed");
-                self.discard(client, &one.name, &one.slot).await;
+                self.discard(client, one.name, one.slot).await;
                 return Ok(false);
             }
         }
@@ -84,11 +95,11 @@ impl Pool {
     /// Removes a sandbox that does not begin, and now never will. One that has begun after all is told as such: nothing
     /// is killed that runs, and nothing runs twice.
     async fn give_up(&self, client: &Docker, spec: &SandboxSpec, name: &str, fault: &Fault) -> Result<bool, Fault> {
-        if !claim::take(&spec.records) {
+        if !claim::give_up(&spec.records) {
             return Ok(true);
         }
         tracing::warn!(container = name, %fault, "a warm sandbox is given up");
-        remove(client, name).await.map_err(|error| Fault::system(format!("removing {name}: {error}")))?;
+        remove(client, name).await.map_err(|error| errors::fault(format!("removing {name}"), "", &error))?;
         self.forget(&spec.key.run, Some(&spec.key.name)).await;
         Ok(false)
     }
@@ -126,8 +137,8 @@ impl Pool {
     pub(in super::super) async fn drain(&self, client: &Docker) {
         self.inside().drained = true;
         let _nobody_makes_one = self.making.lock().await;
-        let waiting = std::mem::take(&mut self.inside().waiting);
-        futures_util::future::join_all(waiting.iter().map(|one| self.discard(client, &one.name, &one.slot))).await;
+        let waiting = self.inside().all();
+        futures_util::future::join_all(waiting.into_iter().map(|(name, slot)| self.discard(client, name, slot))).await;
     }
 
     /// Notes that a kind was asked for.
@@ -148,8 +159,9 @@ impl Pool {
             if one.waits() {
                 return Some(one);
             }
-            // Its container and folder are found by the next sweep.
+            // So it did when the engine was away; its container may be there still.
             tracing::warn!(container = one.name, "a warm sandbox has ended");
+            inside.ended.push((one.name, one.slot));
         }
     }
 
@@ -170,7 +182,7 @@ impl Pool {
     async fn fill(&self, client: &Docker) {
         let _one_at_a_time = self.making.lock().await;
         let idle = self.superfluous();
-        futures_util::future::join_all(idle.iter().map(|one| self.discard(client, &one.name, &one.slot))).await;
+        futures_util::future::join_all(idle.into_iter().map(|(name, slot)| self.discard(client, name, slot))).await;
         while let Some(kind) = self.lacking() {
             let id = uuid::Uuid::new_v4().simple().to_string();
             let made = match self.home().await {
@@ -183,21 +195,28 @@ impl Pool {
             match made {
                 Ok(one) => self.inside().waiting.push(one),
                 Err((home, fault)) => {
+                    self.discard(client, container::warm_name(&id), Slot::left(home.folder.join(&id))).await;
+                    if fault.away {
+                        // The next build that asks for one comes back to it.
+                        return;
+                    }
                     tracing::warn!(%fault, "there will be no warm sandbox of this image");
                     self.inside().unfit.push(kind.clone());
                     self.inside().wanted.retain(|(known, _)| *known != kind);
-                    self.discard(client, &container::warm_name(&id), &Slot::left(home.folder.join(&id))).await;
                 }
             }
         }
     }
 
     /// Takes out what is more than the limits allow: kinds that were not asked for, and the oldest of too many.
-    fn superfluous(&self) -> Vec<Made> {
+    fn superfluous(&self) -> Vec<(String, Slot)> {
         let mut inside = self.inside();
         inside.wanted.retain(|(_, last)| last.elapsed() < self.config.idle);
         let kept: Vec<Kind> = inside.wanted.iter().take(self.kinds()).map(|(kind, _)| kind.clone()).collect();
-        inside.waiting.extract_if(.., |one| !kept.contains(&one.kind)).collect()
+        let mut gone = std::mem::take(&mut inside.ended);
+        let superfluous = inside.waiting.extract_if(.., |one| !kept.contains(&one.kind));
+        gone.extend(superfluous.map(|one| (one.name, one.slot)));
+        gone
     }
 
     /// A kind of which one more should wait.
@@ -221,10 +240,14 @@ impl Pool {
         self.home.get_or_try_init(async || Home::make(&self.config.folder)).await
     }
 
-    async fn discard(&self, client: &Docker, name: &str, slot: &Slot) {
-        match remove(client, name).await {
-            Ok(()) => clear(slot.clone()).await,
-            Err(error) => tracing::warn!(container = name, %error, "a warm sandbox cannot be removed"),
+    /// Removes one that was not taken; if that cannot be, the next filling tries again.
+    async fn discard(&self, client: &Docker, name: String, slot: Slot) {
+        match remove(client, &name).await {
+            Ok(()) => clear(slot).await,
+            Err(error) => {
+                tracing::warn!(container = name, %error, "a warm sandbox cannot be removed");
+                self.inside().ended.push((name, slot));
+            }
         }
     }
 
