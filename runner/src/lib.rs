@@ -25,6 +25,7 @@ pub mod image;
 mod imports;
 pub mod logs;
 pub mod mask;
+pub mod memory;
 pub mod migrate;
 pub mod progress;
 pub mod queue;

@@ -107,6 +107,9 @@ pub(super) struct Args {
     /// Disk space that must be free before a job is taken; caches go first
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = size)]
     free_disk: u64,
+    /// Memory that must be free before a job is taken
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
+    free_memory: u64,
     /// Seconds that a command may take to end when it is stopped
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     grace: u64,
@@ -212,6 +215,7 @@ fn order(context: &Context, args: &Args) -> Result<WorkerOrder, Fault> {
             retention: args.log_retention.map(Retention::days).transpose()?,
             warm: args.warm,
             free_disk: args.free_disk,
+            free_memory: args.free_memory,
         },
     })
 }

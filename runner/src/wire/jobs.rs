@@ -24,6 +24,7 @@ use crate::fault::{Fault, io};
 use crate::gate;
 use crate::identity;
 use crate::logs::{CloudWatchConfig, CloudWatchLogs, LogTargets, Retention, Shipping, ShippingConfig};
+use crate::memory;
 use crate::progress::Progress;
 use crate::queue::{Deployment, JobOrder, Spec, Work};
 use crate::recorder::Recorder;
@@ -60,6 +61,8 @@ pub struct JobShopConfig {
     pub warm: usize,
     /// Bytes that must be free on the disk of the state directory before a job is taken.
     pub free_disk: u64,
+    /// Bytes of memory that must be free before a job is taken.
+    pub free_memory: u64,
 }
 
 /// How long the end of a job waits for its logs to be where people look for them.
@@ -125,7 +128,13 @@ impl JobShop {
         let record = Record::open(self.folders.root())?;
         for unsent in self.shipping.pending() {
             let run = &unsent.shipment.run;
-            Shipments::reconcile(&self.shipping, run, &RunState::of(&record.events(run, 0)?))?;
+            let told = record
+                .events(run, 0)
+                .and_then(|events| Shipments::reconcile(&self.shipping, run, &RunState::of(&events)));
+            // One that cannot be read holds no other up.
+            if let Err(fault) = told {
+                tracing::warn!(run, %fault, "it cannot be told whether the logs of an earlier run are whole");
+            }
         }
         Ok(())
     }
@@ -288,6 +297,10 @@ impl Workshop for JobShop {
     async fn objection(&self) -> Option<String> {
         if let Err(fault) = self.engine.version().await {
             return Some(fault.message);
+        }
+        let wanted = self.config.free_memory;
+        if let Some(free) = memory::available().filter(|free| *free < wanted) {
+            return Some(format!("{} of memory are free, and a job needs {}", bytes(free), bytes(wanted)));
         }
         let (folder, wanted) = (self.folders.root(), self.config.free_disk);
         if fs4::available_space(folder).is_ok_and(|free| free >= wanted) {

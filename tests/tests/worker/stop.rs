@@ -2,6 +2,7 @@
 
 use nix::sys::signal::Signal;
 use sluice_tests::codepipeline::Status;
+use sluice_tests::worker::{WorkerProcess, eventually};
 
 use crate::stand::{Stand, buildspec};
 
@@ -19,6 +20,20 @@ async fn an_abandoned_execution_takes_its_container_with_it_and_nothing_is_repor
     assert_eq!(worker.left_in_engine().await, Vec::<String>::new());
     assert!(stand.service.calls_of("PutJobFailureResult").is_empty());
     stand.service.assert_no_crimes();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_short_of_something_takes_no_job_and_says_why() {
+    for (argument, why) in [("--free-memory", "of memory are free"), ("--free-disk", "are free on the disk")] {
+        let stand = Stand::open().await;
+        stand.pipeline(&[("buildspec.yml", &buildspec(&["true"]))], |action| action);
+        let mut worker = WorkerProcess::start(&stand.spec().with(&[argument, "900TiB"]), &stand.state("one"));
+        stand.service.start_execution("app");
+        eventually("objection", || worker.log().contains(why).then_some(())).await;
+        worker.signal(Signal::SIGTERM);
+        assert_eq!(worker.ended().await, 0, "{}", worker.log());
+        assert!(stand.service.calls_of("PollForJobs").is_empty(), "{}", worker.log());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
