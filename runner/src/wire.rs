@@ -1,6 +1,7 @@
 //! The only file that names adapters: it takes the settings apart and puts a run together.
 
 mod fleet;
+mod job_plan;
 mod jobs;
 mod lost;
 mod worker;

@@ -1,23 +1,17 @@
 //! The workshop of a worker: from a job's order to a run that this process carries out.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_types::SdkConfig;
-use pipeline_spec::Purpose;
-use pipeline_spec::diagnostic::Colours;
-use pipeline_spec::plan::{
-    Action, Deploy, DeployTarget, EcsService, OnFailure, Plan, Stage, Template, Work as PlannedWork,
-};
+use pipeline_spec::plan::Plan;
 
 use super::fleet::Fleet;
-use super::{Kinds, Started, docker_config, lost, ports, revisions, shelves};
+use super::{Kinds, Started, docker_config, job_plan, lost, ports, revisions, shelves};
 use crate::aws::Aws;
 use crate::bucket::{Access, Buckets, S3};
 use crate::cancel::Cancel;
 use crate::clock;
-use crate::deploy::handoff;
 use crate::disk::make_room;
 use crate::engine::docker::{DockerConfig, DockerEngine, WarmConfig};
 use crate::fault::{Fault, io};
@@ -26,21 +20,17 @@ use crate::identity;
 use crate::logs::{CloudWatchConfig, CloudWatchLogs, LogTargets, Retention, Shipping, ShippingConfig};
 use crate::memory;
 use crate::progress::Progress;
-use crate::queue::{Deployment, JobOrder, Spec, Work};
+use crate::queue::{JobOrder, Work};
 use crate::recorder::Recorder;
 use crate::report::text::bytes;
 use crate::run::{Input, Options, Ports, Prefetched, Run, Seat};
 use crate::settings::Environment;
 use crate::sink::{LogFiles, Shipments, Sink};
 use crate::source::Sources;
-use crate::spec;
 use crate::state::RunState;
 use crate::store::{Record, RunRow, StateFolders, Table};
 use crate::trust::Trust;
 use crate::worker::{Claim, Prepared, Workshop};
-
-/// A deployment of a job takes an hour at the most unless it says otherwise, as CodePipeline's ECS action.
-const DEPLOYMENT: u64 = 3600;
 
 /// What all jobs of a worker share.
 #[derive(Clone, Debug, Default)]
@@ -159,8 +149,8 @@ impl JobShop {
         let folder = scratch.path().join("source");
         let revision = sources.fetch(&order.source, &folder, &Progress::silent(), cancel).await?;
         let mut plan = match &order.work {
-            Work::Spec(spec) => plan_of_spec(spec, &order.project, &folder)?,
-            Work::Deployment(deployment) => plan_of_deployment(deployment, order, &folder)?,
+            Work::Spec(spec) => job_plan::of_spec(spec, &order.project, &folder)?,
+            Work::Deployment(deployment) => job_plan::of_deployment(deployment, order, &folder)?,
         };
         plan.source = order.source.clone();
         gate::check(&plan, clock::now())?;
@@ -335,71 +325,4 @@ impl Access for OwnAccess {
     async fn config(&self) -> Result<SdkConfig, Fault> {
         self.0.config(None, None).await
     }
-}
-
-/// What a spec says, with what the job lays over it.
-fn plan_of_spec(wish: &Spec, project: &str, folder: &Path) -> Result<Plan, Fault> {
-    let (variables, purpose) = (&wish.variables, Purpose::Run);
-    let checked = match (&wish.inline, &wish.path) {
-        (Some(text), _) => spec::read_text("Buildspec", text.clone(), folder, variables, Some(project), purpose),
-        (None, path) => {
-            let named = path.as_ref().map(|path| spec::inside(folder, path)).transpose()?;
-            let path = spec::find(named.as_deref(), folder)?;
-            // By its name in the source: where that lies on this machine is nobody's concern.
-            let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
-            spec::read_text(&name, spec::text(&path)?, folder, variables, Some(project), purpose)
-        }
-    };
-    let Some(mut plan) = checked.plan.as_ref().cloned() else {
-        return Err(Fault::configuration(checked.render(Colours::Off)));
-    };
-    for action in plan.stages.iter_mut().flat_map(|stage| &mut stage.actions) {
-        if let PlannedWork::Build(build) = &mut action.work {
-            // A start's variables win over the buildspec's (CodeBuild user guide, "Environment variables in build environments").
-            build.environment.extend(wish.environment.iter().cloned());
-            if let Some(seconds) = wish.timeout_seconds {
-                build.timeouts.build_seconds = seconds;
-            }
-        }
-    }
-    Ok(plan)
-}
-
-/// One roll-out of the images that a file of the revision names.
-fn plan_of_deployment(wish: &Deployment, order: &JobOrder, folder: &Path) -> Result<Plan, Fault> {
-    let path = spec::inside(folder, &wish.file)?;
-    let text = std::fs::read_to_string(&path).map_err(spec::io_usage(Path::new(&wish.file)))?;
-    let images = handoff::read_image_definitions(&text).map_err(|fault| fault.doing(&wish.file))?;
-    let target = DeployTarget::Ecs(EcsService {
-        cluster: Template::literal(&wish.cluster),
-        service: Template::literal(&wish.service),
-        images: images.into_iter().map(|(name, image)| (name, Template::literal(image))).collect(),
-        environment: std::collections::BTreeMap::new(),
-        desired_count: None,
-    });
-    let deploy = Deploy {
-        role: wish.role.as_ref().map(Template::literal),
-        region: wish.region.clone(),
-        target,
-        timeout_seconds: wish.timeout_seconds.unwrap_or(DEPLOYMENT),
-    };
-    let name = |name: &str, otherwise: &str| if name.is_empty() { otherwise.to_owned() } else { name.to_owned() };
-    let action = Action {
-        name: name(&order.place.action, "deploy"),
-        needs: Vec::new(),
-        work: PlannedWork::Deploy(Box::new(deploy)),
-    };
-    let stage = Stage {
-        name: name(&order.place.stage, "Deploy"),
-        before_entry: Vec::new(),
-        actions: vec![action],
-        on_success: Vec::new(),
-        on_failure: OnFailure::Fail,
-    };
-    Ok(Plan {
-        name: order.project.clone(),
-        source: order.source.clone(),
-        variables: std::collections::BTreeMap::new(),
-        stages: vec![stage],
-    })
 }

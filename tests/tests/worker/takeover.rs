@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use runner::clock;
 use runner::store::ledger::{DynamoLedger, Entry, Holder, Ledger, Taken};
 use sluice_tests::aws::ACCOUNT;
-use sluice_tests::codepipeline::{ActionSpec, Given, PipelineSpec, Status};
+use sluice_tests::codepipeline::{ActionSpec, Disturbance, Given, PipelineSpec, Status};
 use sluice_tests::ecs::{CONTAINER, OnTrouble, serves};
 use sluice_tests::worker::{WorkerProcess, WorkerSpec, eventually};
 
@@ -46,6 +46,32 @@ async fn take_away(ledger: &dyn Ledger) -> Entry {
         Taken::Ours(entry) => entry,
         other => panic!("{other:?}"),
     }
+}
+
+/// No call to the fleet's table comes through.
+fn table_away(stand: &Stand) {
+    for operation in ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "TransactWriteItems"] {
+        let operation = format!("dynamodb:{operation}");
+        stand.service.faults().share(Some(&operation), 1.0, 1, Disturbance::CloseBefore);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_ends_while_the_fleets_table_is_away_and_is_reported_once_when_it_is_back() {
+    let stand = Stand::open().await;
+    stand.pipeline(&[("buildspec.yml", &buildspec(&WAITS))], |action| action);
+    let (_, spec) = stand.fleet().await;
+    let worker = stand.start(&spec, "one");
+    let execution = stand.service.start_execution("app");
+    let run = run_that_says(&worker, "build.log", "once\n").await;
+    table_away(&stand);
+    go_on(&run);
+    run_that_says(&worker, "build.log", "twice\n").await;
+    assert!(stand.service.calls_of("PutJobSuccessResult").is_empty(), "nothing is said without the lease");
+    stand.service.faults().clear();
+    stand.service.wait_for(&execution, Status::Succeeded).await;
+    stand.service.assert_one_result_a_job();
+    stand.service.assert_no_crimes();
 }
 
 #[tokio::test(flavor = "multi_thread")]
