@@ -6,6 +6,7 @@
 
 mod fault;
 mod identity;
+mod notices;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::fault::Fault;
 
 pub use fault::fault;
 pub use identity::{Identity, identity};
+pub use notices::{Notice, Notices};
 
 /// How long a connection may take. A black-holed endpoint is told from a slow one by it.
 const CONNECT: Duration = Duration::from_secs(3);

@@ -27,6 +27,8 @@ pub struct Environment {
     pub events_queue_url: Option<String>,
     /// `SLUICE_TABLE`: the DynamoDB table of a fleet.
     pub table: Option<String>,
+    /// Whether `AWS_EC2_METADATA_DISABLED` is `true`: nothing is asked of EC2's metadata service.
+    pub no_instance_metadata: bool,
     /// `XDG_STATE_HOME`
     pub state_home: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`
@@ -57,6 +59,8 @@ impl Environment {
             queue_url: text("SLUICE_QUEUE_URL"),
             events_queue_url: text("SLUICE_EVENTS_QUEUE_URL"),
             table: text("SLUICE_TABLE"),
+            no_instance_metadata: text("AWS_EC2_METADATA_DISABLED")
+                .is_some_and(|word| word.eq_ignore_ascii_case("true")),
             state_home: path("XDG_STATE_HOME"),
             config_home: path("XDG_CONFIG_HOME"),
             home: path("HOME"),

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_types::SdkConfig;
 use sd_notify::NotifyState;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::jobs::{JobShop, JobShopConfig};
-use crate::aws::{Aws, identity};
+use crate::aws::{Aws, Notice, Notices, identity};
 use crate::cancel::{Cancel, Reason};
 use crate::control;
 use crate::fault::{Fault, io};
@@ -20,6 +21,9 @@ use crate::signal;
 use crate::store::ledger::{DynamoLedger, Ledger, SqliteLedger};
 use crate::store::{StateFolders, Table};
 use crate::worker::{Mode, Rhythm, Standing, Worker, WorkerConfig};
+
+/// Between two looks for notices; EC2 recommends this for spot instances.
+const NOTICES: Duration = Duration::from_secs(5);
 
 /// A worker to put together.
 pub struct WorkerOrder {
@@ -57,6 +61,7 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     let aws = Aws::default();
     let config = aws.config(None, None).await?;
     let me = identity(&config).await?;
+    let notices = Notices::new(&config);
     let (queue, events) = queues(&config, &order)?;
     let table = order.table.as_deref().map(|name| Table::new(&config, name));
     let ledger = ledger(folders, table.as_ref()).await?;
@@ -71,6 +76,9 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     let standing = Arc::clone(&worker.standing);
     super::sweep(environment, folders);
     listen_to_signals(Arc::clone(&standing), stop);
+    if !environment.no_instance_metadata {
+        tokio::spawn(heed(notices, Arc::clone(&standing)));
+    }
     let socket = folders.worker_socket();
     let door = open_socket(&socket, Arc::clone(&standing))?;
     if let Some(address) = order.listen {
@@ -150,6 +158,22 @@ fn listen_to_signals(standing: Arc<Standing>, stop: Cancel) {
     });
 }
 
+/// Drains when EC2 announces that the machine goes away. Elsewhere than on EC2 it stops looking.
+async fn heed(notices: Notices, standing: Arc<Standing>) {
+    let mut silent = 0;
+    while silent < 3 {
+        match notices.look().await {
+            Notice::Leaving(why) => {
+                tracing::warn!(why, "draining: jobs that run are finished, no more are taken");
+                return standing.set(Mode::Draining);
+            }
+            Notice::None => silent = 0,
+            Notice::NoService => silent += 1,
+        }
+        tokio::time::sleep(NOTICES).await;
+    }
+}
+
 fn open_socket(path: &std::path::Path, standing: Arc<Standing>) -> Result<tokio::task::AbortHandle, Fault> {
     use std::os::unix::fs::PermissionsExt as _;
     // The lock says that nobody listens at what an earlier process left.
@@ -166,7 +190,7 @@ fn open_socket(path: &std::path::Path, standing: Arc<Standing>) -> Result<tokio:
 async fn tell_systemd(standing: Arc<Standing>) {
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     let watchdog = sd_notify::watchdog_enabled();
-    let period = watchdog.map_or(std::time::Duration::from_secs(30), control::watchdog_period);
+    let period = watchdog.map_or(Duration::from_secs(30), control::watchdog_period);
     loop {
         let sight = standing.sight();
         let hindered = sight.cannot_claim.as_ref().map(|why| format!(", {why}")).unwrap_or_default();

@@ -36,6 +36,47 @@ async fn a_machine_that_is_short_of_something_takes_no_job_and_says_why() {
     }
 }
 
+/// A worker on a machine whose metadata service has a token for everybody, and one path.
+async fn on_ec2(stand: &Stand, path: &'static str, text: &'static str) -> WorkerProcess {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let ttl = [("x-aws-ec2-metadata-token-ttl-seconds", "60")];
+    let token = axum::routing::put(move || async move { (ttl, "token") });
+    let service = axum::Router::new()
+        .route("/latest/api/token", token)
+        .route(path, axum::routing::get(move || async move { text }));
+    tokio::spawn(axum::serve(listener, service).into_future());
+    let mut spec = stand.spec();
+    let variable = |name: &str, value: String| (name.to_owned(), value);
+    spec.environment.push(variable("AWS_EC2_METADATA_DISABLED", "false".to_owned()));
+    spec.environment.push(variable("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{address}")));
+    WorkerProcess::start(&spec, &stand.state("one"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_machine_is_about_to_go_drains() {
+    let notices = [
+        ("/latest/meta-data/spot/instance-action", r#"{"action": "terminate", "time": "2026-03-02T10:00:00Z"}"#),
+        ("/latest/meta-data/autoscaling/target-lifecycle-state", "Terminated"),
+    ];
+    for (path, text) in notices {
+        let stand = Stand::open().await;
+        let mut worker = on_ec2(&stand, path, text).await;
+        assert_eq!(worker.ended().await, 0, "{}", worker.log());
+        assert!(worker.log().contains("draining"), "{}", worker.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_stays_keeps_its_worker() {
+    let stand = Stand::open().await;
+    stand.pipeline(&[("buildspec.yml", &buildspec(&["true"]))], |action| action);
+    let worker = on_ec2(&stand, "/latest/meta-data/autoscaling/target-lifecycle-state", "InService").await;
+    let execution = stand.service.start_execution("app");
+    stand.service.wait_for(&execution, Status::Succeeded).await;
+    assert!(!worker.log().contains("draining"), "{}", worker.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drained_worker_finishes_what_it_has_and_takes_nothing_more() {
     let stand = Stand::open().await;
