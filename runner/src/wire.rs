@@ -176,6 +176,7 @@ fn ports(
         images,
         deployer: Arc::new(EcsDeployer::new(aws, EcsConfig::default())),
         caches: LocalCache::at(folders.caches()),
+        numbers: None,
     };
     Ok((ports, engine))
 }

@@ -114,10 +114,15 @@ impl Run {
         };
         self.source().await?;
         let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_default();
+        let own = self.recorder.record(|record| record.next_build_number(&build.project))?;
+        let number = match &self.ports.numbers {
+            Some(fleet) => fleet.next(&build.project, own).await?,
+            None => own,
+        };
         let uuid = new_build_id().to_string();
         let state = BuildState {
             id: format!("{}:{uuid}", build.project),
-            number: self.recorder.record(|record| record.next_build_number(&build.project))?,
+            number,
             source_directory: source_directory(&uuid, &revision),
             buildspec: build.buildspec.clone(),
             listed: listed(build),

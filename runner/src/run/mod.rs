@@ -35,7 +35,7 @@ use crate::image::Images;
 use crate::recorder::Recorder;
 use crate::secret::Secrets;
 use crate::source::{Revision, Sources};
-use crate::store::RunFolders;
+use crate::store::{BuildNumbers, RunFolders};
 
 pub use seat::Seat;
 
@@ -56,6 +56,8 @@ pub struct Ports {
     pub deployer: Arc<dyn Deployer>,
     /// Keeps cached paths.
     pub caches: LocalCache,
+    /// Counts builds for a fleet; `None`: this machine counts for itself.
+    pub numbers: Option<BuildNumbers>,
 }
 
 /// What a run was started with besides its plan; kept in the record, so that a later process can go on.

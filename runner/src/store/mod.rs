@@ -6,6 +6,7 @@ mod folders;
 pub mod history;
 mod ids;
 pub mod ledger;
+mod numbers;
 mod table;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ use crate::gate::Decision;
 
 pub use folders::{Ownership, RunFolders, StateFolders};
 pub use ids::{new_build_id, new_run_id, new_worker_id};
+pub use numbers::BuildNumbers;
 pub use table::Table;
 
 /// How long one process waits for another's write before it gives up.

@@ -28,7 +28,7 @@ use crate::settings::Environment;
 use crate::sink::{LogFiles, Shipments, Sink};
 use crate::source::Sources;
 use crate::state::RunState;
-use crate::store::{Record, RunRow, StateFolders, Table};
+use crate::store::{BuildNumbers, Record, RunRow, StateFolders, Table};
 use crate::trust::Trust;
 use crate::worker::{Claim, Prepared, Workshop};
 
@@ -96,6 +96,7 @@ impl JobShop {
             Arc::new(CloudWatchLogs::new(aws.clone(), cloudwatch)),
             Arc::new(S3::new(Arc::new(OwnAccess(aws.clone())))),
         );
+        let shared = Ports { numbers: table.clone().map(BuildNumbers::new), ..shared };
         let fleet = table.map(|table| Fleet::new(table, folders.root()));
         Ok(Self { environment, folders, config, shared, fleet, aws, account, region, shipping, engine })
     }

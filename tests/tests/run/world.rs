@@ -100,6 +100,7 @@ impl World {
             images: Arc::clone(&self.images) as _,
             deployer: Arc::new(self.deployer.clone()),
             caches: LocalCache::at(self.folders().caches()),
+            numbers: None,
         };
         let (plan, options, cancel) = (self.plan.clone(), self.options.clone(), self.cancel.clone());
         (Run::new("one".to_owned(), plan, options, ports, recorder, cancel, own, None, None, None), events)
