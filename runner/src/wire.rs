@@ -38,7 +38,7 @@ use crate::source::codecommit::identities;
 use crate::source::{Config, Mirrors, Revisions, Sources};
 use crate::state::RunState;
 use crate::store::history::DynamoHistory;
-use crate::store::{Record, RunRow, StateFolders, Table};
+use crate::store::{OldRuns, Record, RunRow, StateFolders, Table};
 
 pub use jobs::{JobShop, JobShopConfig};
 pub use worker::{WorkerOrder, submit, worker};
@@ -206,6 +206,8 @@ pub struct Kinds {
     pub mirrors: bool,
     /// Old builds of image actions.
     pub images: bool,
+    /// Logs and artifacts of runs that are over.
+    pub runs: bool,
 }
 
 /// What is kept between runs, and may go when the disk is full.
@@ -221,6 +223,9 @@ pub fn shelves(environment: &Environment, folders: &StateFolders, kinds: Kinds) 
     if kinds.images {
         let host = environment.docker_host.clone().unwrap_or_else(|| DockerConfig::default().host);
         shelves.push(Box::new(OldBuilds::of(host)));
+    }
+    if kinds.runs {
+        shelves.push(Box::new(OldRuns::of(folders.clone())));
     }
     shelves
 }

@@ -15,9 +15,10 @@ const EXAMPLES: &str = "\
 Examples:
   sluice clean --dry-run                  say what has not been used for 30 days
   sluice clean --older-than 7d --caches   remove caches that were not used for a week
+  sluice clean --runs --older-than 90d    remove logs and artifacts of runs that ended that long ago
   sluice clean --keep-bytes 20GiB         remove what was not used for longest until 20 GiB are left
 
-Runs only get slower by it, once. Nothing that a live run uses is removed.";
+Runs only get slower by it, once; but for --runs, which removes logs for good. Nothing that a live run uses is removed.";
 
 /// What was not used for so long goes when nothing else is said: 30 days.
 const LONG: i64 = 30 * 24 * 3600;
@@ -25,7 +26,7 @@ const LONG: i64 = 30 * 24 * 3600;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Look at the caches of builds [default: all kinds]
+    /// Look at the caches of builds [default: all of these three]
     #[arg(long)]
     caches: bool,
     /// Look at the mirrors of repositories, and make the small packs in them into one
@@ -34,6 +35,9 @@ pub(super) struct Args {
     /// Look at the images that image actions have built, and that a later build has taken the name of
     #[arg(long)]
     images: bool,
+    /// Look at logs and artifacts of runs that are over; what happened stays in the record. Not looked at by default
+    #[arg(long)]
+    runs: bool,
     /// Remove what was not used for so long [default: 30d, unless --keep-bytes is given]
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     older_than: Option<i64>,
@@ -47,8 +51,13 @@ pub(super) struct Args {
 
 pub(super) fn clean(context: &Context, args: &Args) -> Result<Exit, Fault> {
     let folders = context.folders()?;
-    let none = !(args.caches || args.mirrors || args.images);
-    let kinds = Kinds { caches: args.caches || none, mirrors: args.mirrors || none, images: args.images || none };
+    let none = !(args.caches || args.mirrors || args.images || args.runs);
+    let kinds = Kinds {
+        caches: args.caches || none,
+        mirrors: args.mirrors || none,
+        images: args.images || none,
+        runs: args.runs,
+    };
     let older_than = args.older_than.or_else(|| args.keep_bytes.is_none().then_some(LONG));
     let allowance = Allowance { older_than: older_than.map(SignedDuration::from_secs), at_most: args.keep_bytes };
     super::runtime()?.block_on(async {

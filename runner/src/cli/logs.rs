@@ -30,6 +30,12 @@ pub(super) fn logs(context: &Context, args: &Args) -> Result<Exit, Fault> {
     let (folders, record) = context.record()?;
     let run = record.run(args.run.as_deref())?;
     let folders = folders.run(&run.id);
+    if !folders.root().exists() {
+        return Err(Fault::configuration(format!("the logs of run {} are not on this machine", run.id)).hint(
+            "`sluice clean --runs` or a worker that was short of disk removed them, or the run was another machine's; \
+             a worker's logs are in CloudWatch Logs or S3 too, and `sluice show` tells what happened",
+        ));
+    }
     let mut printed = Printed { files: Vec::new(), titled: None };
     loop {
         let over = runs::is_over(&record, &run.id)?.is_some();

@@ -83,6 +83,12 @@ impl ArchiveTarget {
 }
 
 impl LogTargets {
+    /// Whether logs go anywhere.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.stream.is_some() || self.archive.is_some()
+    }
+
     /// Whether the names can be those of a group and of streams (API reference, `CreateLogGroup`, `CreateLogStream`).
     ///
     /// # Errors

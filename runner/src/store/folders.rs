@@ -78,6 +78,12 @@ impl StateFolders {
         self.root.join("shipments")
     }
 
+    /// The folders of all runs.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
     /// The folder of a run.
     #[must_use]
     pub fn run(&self, id: &str) -> RunFolders {

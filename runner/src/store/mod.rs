@@ -7,6 +7,7 @@ pub mod history;
 mod ids;
 pub mod ledger;
 mod numbers;
+mod old_runs;
 mod table;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ use crate::gate::Decision;
 pub use folders::{Ownership, RunFolders, StateFolders};
 pub use ids::{new_build_id, new_run_id, new_worker_id};
 pub use numbers::BuildNumbers;
+pub use old_runs::OldRuns;
 pub use table::Table;
 
 /// How long one process waits for another's write before it gives up.
@@ -181,6 +183,18 @@ impl Record {
             .map(|text| serde_json::from_str(text))
             .collect::<Result<_, _>>()
             .map_err(|error| Fault::system(format!("run {run}: an event in the record cannot be read: {error}")))
+    }
+
+    /// The last event of a run.
+    pub fn last_event(&self, run: &str) -> Result<Option<Event>, Fault> {
+        let sql = "SELECT event FROM events WHERE run = ?1 ORDER BY sequence DESC LIMIT 1";
+        let text: Option<String> = self
+            .connection
+            .query_row(sql, params![run], |row| row.get(0))
+            .optional()
+            .map_err(|error| broken(&format!("run {run}"), &error))?;
+        let parsed = text.map(|text| serde_json::from_str(&text)).transpose();
+        parsed.map_err(|error| Fault::system(format!("run {run}: an event in the record cannot be read: {error}")))
     }
 
     /// The newest runs, newest first.

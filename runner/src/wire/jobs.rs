@@ -297,7 +297,8 @@ impl Workshop for JobShop {
         if fs4::available_space(folder).is_ok_and(|free| free >= wanted) {
             return None;
         }
-        let kinds = Kinds { caches: true, mirrors: true, images: true };
+        // The logs of jobs that are over are elsewhere, if they are sent anywhere; else this is the only place.
+        let kinds = Kinds { caches: true, mirrors: true, images: true, runs: self.config.logs.is_any() };
         let shelves = shelves(&self.environment, &self.folders, kinds);
         match make_room(&shelves, folder, wanted, clock::now()).await {
             Ok(cleaned) => tracing::info!(freed = bytes(cleaned.bytes()), "caches went, because the disk is short"),
