@@ -53,7 +53,7 @@ impl Run {
             let _cache = self.lease(action, build, &earlier)?;
             self.recorder.tell(What::BuildAdopted { action: action.to_owned() });
             let watched = self.watch(action, build, key).await?;
-            if watched.ending != Some(Ending::Absent) {
+            if watched.ending != Some(Ending::Absent) || watched.stopped.is_some() {
                 return self.finish(action, build, key, watched).await;
             }
             return self.fresh(action, build, key, Some(earlier)).await;
@@ -83,7 +83,7 @@ impl Run {
         let spec = spec?;
         for _ in 1..STARTS {
             let watched = self.start(action, build, key, &spec).await?;
-            if watched.ending != Some(Ending::Absent) {
+            if watched.ending != Some(Ending::Absent) || watched.stopped.is_some() {
                 return self.finish(action, build, key, watched).await;
             }
             tracing::warn!(action, "the sandbox ended before its program began, and is started again");

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::super::{SandboxSpec, ServiceSpec};
 use super::DockerEngine;
 use super::container;
-use super::errors;
+use super::errors::{self, Trouble, trouble};
 use super::start::make;
 use crate::cancel::Cancel;
 use crate::fault::Fault;
@@ -92,7 +92,11 @@ async fn is_ready(
     inspected: &ContainerInspectResponse,
 ) -> Result<bool, String> {
     if let Some(command) = &service.readiness.command {
-        return succeeds(client, name, command).await.map_err(|error| error.to_string());
+        return match succeeds(client, name, command).await {
+            // It has ended since it was looked at; the next look tells how.
+            Err(error) if trouble(&error) == Trouble::NotRunning => Ok(false),
+            answer => answer.map_err(|error| error.to_string()),
+        };
     }
     let health = inspected.state.as_ref().and_then(|state| state.health.as_ref()).and_then(|health| health.status);
     match health {

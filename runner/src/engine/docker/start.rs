@@ -44,7 +44,9 @@ pub(super) async fn start(
     tokio::fs::create_dir_all(&spec.records).await.map_err(io(&spec.records))?;
     let network = match spec.services.is_empty() {
         true => None,
-        false if state(client, &name).await.is_some_and(is_past_start) => return Ok(()),
+        false if state(client, &name).await.is_some_and(is_past_start) && !never_ran(client, &name).await => {
+            return Ok(());
+        }
         false => {
             let network = network::ensure(engine, client, &spec.key).await?;
             service::start_all(engine, client, spec, &network, progress, cancel).await?;
