@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::LocalCache;
 use super::slot::Slot;
-use crate::disk::{Kept, Shelf, bytes_under};
+use crate::disk::{Kept, Shelf, bytes_under, looking};
 use crate::fault::Fault;
 
 /// A mark without a process is left alone for so long: somebody may still adopt the build.
@@ -21,7 +21,7 @@ impl Shelf for LocalCache {
 
     async fn list(&self) -> Result<Vec<Kept>, Fault> {
         let cache = self.clone();
-        blocking(move || {
+        looking(move || {
             let mut all = Vec::new();
             // A slot without a folder is nothing but its lock.
             for slot in cache.slots()?.into_iter().filter(|slot| slot.folder.is_dir()) {
@@ -39,7 +39,7 @@ impl Shelf for LocalCache {
 
     async fn remove(&self, name: &str) -> Result<bool, Fault> {
         let (cache, name) = (self.clone(), name.to_owned());
-        blocking(move || {
+        looking(move || {
             let slots = cache.slots()?;
             let Some(slot) = slots.iter().find(|slot| cache.name_of(slot) == name) else { return Ok(true) };
             match slot.try_lock()? {
@@ -66,9 +66,4 @@ fn last_use(slot: &Slot) -> Timestamp {
 fn may_be_adopted(slot: &Slot) -> bool {
     let age = crate::clock::now().duration_since(last_use(slot));
     slot.holder().is_some() && age.unsigned_abs() < ABANDONED
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Fault::system(format!("looking through the caches broke down: {error}")))?
 }

@@ -43,6 +43,15 @@ pub trait Shelf: Send + Sync {
     async fn remove(&self, name: &str) -> Result<bool, Fault>;
 }
 
+/// Looks through a shelf, off the runtime's own threads.
+///
+/// # Errors
+/// As the work's, or when that breaks down.
+pub async fn looking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Fault::system(format!("looking through what is kept broke down: {error}")))?
+}
+
 /// The disk space under a folder; a file with several names counts once for each.
 #[must_use]
 pub fn bytes_under(folder: &Path) -> u64 {

@@ -88,13 +88,13 @@ impl StateFolders {
     #[must_use]
     pub fn run(&self, id: &str) -> RunFolders {
         let in_engine = id.to_owned();
-        RunFolders { root: self.root.join("runs").join(id), left: self.left_in_engine().join(id), in_engine }
+        RunFolders { root: self.runs().join(id), left: self.left_in_engine().join(id), in_engine }
     }
 
     /// The runs of jobs that have a folder here, over or not.
     #[must_use]
     pub fn runs_of_jobs(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.root.join("runs")).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(self.runs()).into_iter().flatten().flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         names.filter(|run| self.run(run).job().exists()).collect()
     }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Record, StateFolders};
 use crate::clock;
-use crate::disk::{Kept, Shelf, bytes_under};
+use crate::disk::{Kept, Shelf, bytes_under, looking};
 use crate::event::What;
 use crate::fault::{Fault, io};
 
@@ -80,18 +80,13 @@ impl Shelf for OldRuns {
 
     async fn list(&self) -> Result<Vec<Kept>, Fault> {
         let runs = self.clone();
-        blocking(move || runs.all()).await
+        looking(move || runs.all()).await
     }
 
     async fn remove(&self, name: &str) -> Result<bool, Fault> {
         let (runs, name) = (self.clone(), name.to_owned());
-        blocking(move || runs.remove_one(&name)).await
+        looking(move || runs.remove_one(&name)).await
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Fault::system(format!("looking through old runs broke down: {error}")))?
 }
 
 #[cfg(test)]

@@ -67,6 +67,8 @@ async fn a_build_ends_while_the_fleets_table_is_away_and_is_reported_once_when_i
     table_away(&stand);
     go_on(&run);
     run_that_says(&worker, "build.log", "twice\n").await;
+    let held_back = || worker.log().contains("a result cannot be written down yet").then_some(());
+    eventually("result that is held back", held_back).await;
     assert!(stand.service.calls_of("PutJobSuccessResult").is_empty(), "nothing is said without the lease");
     stand.service.faults().clear();
     stand.service.wait_for(&execution, Status::Succeeded).await;
