@@ -100,7 +100,8 @@ pub fn run(
     };
     let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone())), live];
     let recorder = Recorder::new(&row.id, record, state, sinks, cancel.clone())?;
-    let (ports, _) = ports(environment, folders, secrets, docker_config(environment))?;
+    let engine = DockerConfig { brief: true, ..docker_config(environment) };
+    let (ports, _) = ports(environment, folders, secrets, engine)?;
     Ok(Run::new(row.id, plan, options, ports, recorder, cancel, own, identity::owner(), prefetched, None))
 }
 

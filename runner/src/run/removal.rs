@@ -1,15 +1,16 @@
 //! Removing sandboxes while the run goes on: nobody waits for the engine to clear away what has told its result.
 //!
-//! Removals run under no token but their own time limit, and a run has not ended before they have.
+//! Removals run under no token but their own time limit, and a run has not ended before they have, or the engine has
+//! taken them over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
 use super::Run;
-use crate::engine::SandboxKey;
+use crate::engine::{Removal, SandboxKey};
 use crate::event::What;
 
 /// How long the engine may take to remove what a run left.
@@ -19,32 +20,42 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[derive(Default)]
 pub(super) struct Removals {
     tasks: TaskTracker,
-    /// Sandboxes that were to be made and are not known to be gone.
-    unsure: Arc<AtomicUsize>,
+    /// What is known of the sandboxes.
+    known: Arc<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Those that were to be made, and of which nobody has seen to it that they go.
+    unsure: AtomicUsize,
+    /// Whether the engine was left with any.
+    under_way: AtomicBool,
 }
 
 /// A sandbox that is about to be made.
-pub(super) struct Expected(Arc<AtomicUsize>);
+pub(super) struct Expected(Arc<Known>);
 
 impl Expected {
-    /// It is known to be gone.
-    fn gone(self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+    fn removed(self, removal: Removal) {
+        self.0.under_way.fetch_or(removal == Removal::UnderWay, Ordering::SeqCst);
+        self.0.unsure.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 impl Removals {
     /// Counts a sandbox as unsure until it is known to be gone; for ever, if whoever makes it breaks down.
     pub(super) fn expect(&self) -> Expected {
-        self.unsure.fetch_add(1, Ordering::SeqCst);
-        Expected(Arc::clone(&self.unsure))
+        self.known.unsure.fetch_add(1, Ordering::SeqCst);
+        Expected(Arc::clone(&self.known))
     }
 
-    /// Waits for all removals. Returns whether every sandbox is known to be gone.
-    async fn finish(&self) -> bool {
+    /// Waits for all removals. `None`: one of them failed, or was never begun.
+    async fn finish(&self) -> Option<Removal> {
         self.tasks.close();
         self.tasks.wait().await;
-        self.unsure.load(Ordering::SeqCst) == 0
+        let under_way = self.known.under_way.load(Ordering::SeqCst);
+        let removal = if under_way { Removal::UnderWay } else { Removal::Done };
+        (self.known.unsure.load(Ordering::SeqCst) == 0).then_some(removal)
     }
 }
 
@@ -54,8 +65,8 @@ impl Run {
         let (sandboxes, recorder, action) =
             (Arc::clone(&self.ports.sandboxes), self.recorder.clone(), action.to_owned());
         self.removals.tasks.spawn(async move {
-            match sandboxes.destroy(&key.run, Some(&key.name)).await {
-                Ok(()) => sandbox.gone(),
+            match sandboxes.dismiss(&key).await {
+                Ok(removal) => sandbox.removed(removal),
                 Err(fault) => {
                     let text = format!("the build's container may be left in the engine: {fault}");
                     recorder.tell(What::Notice { action: Some(action), warning: true, text });
@@ -69,17 +80,17 @@ impl Run {
     pub(super) async fn clean_up(&self, resumed: bool) {
         let settled = self.settle();
         let cleaned = tokio::time::timeout(LIMIT, async {
-            match self.removals.finish().await && !resumed {
-                true => Ok(()),
-                false => self.ports.sandboxes.destroy(self.folders.in_engine(), None).await,
+            match self.removals.finish().await.filter(|_| !resumed) {
+                Some(removal) => Ok(removal),
+                None => self.ports.sandboxes.destroy(self.folders.in_engine(), None).await.map(|()| Removal::Done),
             }
         });
-        let failure = match tokio::join!(cleaned, settled).0 {
-            Ok(Ok(())) => None,
-            Ok(Err(fault)) => Some(fault.message),
-            Err(_) => Some(format!("the engine did not answer within {} seconds", LIMIT.as_secs())),
+        let (seen, failure) = match tokio::join!(cleaned, settled).0 {
+            Ok(Ok(removal)) => (removal == Removal::Done, None),
+            Ok(Err(fault)) => (false, Some(fault.message)),
+            Err(_) => (false, Some(format!("the engine did not answer within {} seconds", LIMIT.as_secs()))),
         };
-        if let Err(fault) = self.folders.note_left_in_engine(failure.is_some()) {
+        if let Err(fault) = self.folders.note_left_in_engine(!seen) {
             tracing::warn!(%fault, "what is left in the engine could not be noted");
         }
         if let Some(failure) = failure {

@@ -12,6 +12,7 @@ mod copy;
 #[cfg(test)]
 mod driver_test;
 mod errors;
+mod leave;
 mod mark;
 mod network;
 mod owner;
@@ -36,7 +37,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use tokio::sync::{OnceCell, mpsc};
 use tokio::time::Instant;
 
-use super::{Ending, Engine, Record, SandboxKey, SandboxSpec, Sandboxes, Stop};
+use super::{Ending, Engine, Record, Removal, SandboxKey, SandboxSpec, Sandboxes, Stop};
 use crate::cancel::Cancel;
 use crate::fault::Fault;
 use crate::progress::Progress;
@@ -65,12 +66,14 @@ pub struct DockerConfig {
     pub warm: Option<WarmConfig>,
     /// The engine is known to belong here: it is waited for also before it has ever answered.
     pub expected: bool,
+    /// Leave it to the engine to remove what has come to its end, and do not wait for it: for a process that ends then.
+    pub brief: bool,
 }
 
 impl Default for DockerConfig {
     fn default() -> Self {
         let (host, subnets) = ("unix:///var/run/docker.sock".to_owned(), "10.213.0.0/16".to_owned());
-        Self { host, subnets, warm: None, expected: false }
+        Self { host, subnets, warm: None, expected: false, brief: false }
     }
 }
 
@@ -280,6 +283,13 @@ impl Sandboxes for DockerEngine {
 
     async fn destroy(&self, run: &str, name: Option<&str>) -> Result<(), Fault> {
         self.patience.with(None, || clean::destroy(self, run, name)).await
+    }
+
+    async fn dismiss(&self, key: &SandboxKey) -> Result<Removal, Fault> {
+        if self.config.brief && leave::to_engine(self, key).await {
+            return Ok(Removal::UnderWay);
+        }
+        self.destroy(&key.run, Some(&key.name)).await.map(|()| Removal::Done)
     }
 
     async fn list(&self) -> Result<Vec<SandboxKey>, Fault> {
