@@ -2,6 +2,9 @@
 //!
 //! It does not know who listens or what events mean. A caller may tell from any task; what it told is in the record
 //! when the call returns.
+//!
+//! What happened is folded twice. The run works with what it knows, where an account's number is a number although it
+//! came from Parameter Store; everybody else is told the masked half of it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +32,10 @@ pub struct Recorder(Arc<Mutex<Recording>>);
 struct Recording {
     run: String,
     record: Record,
-    state: RunState,
+    /// What this process knows. What an earlier one told is masked here too.
+    known: RunState,
+    /// What the record and the sinks are told.
+    told: RunState,
     sinks: Vec<Box<dyn Sink>>,
     needles: Arc<Needles>,
     /// A stream of output an action.
@@ -58,7 +64,8 @@ impl Recorder {
         Ok(Self(Arc::new(Mutex::new(Recording {
             run: run.to_owned(),
             record,
-            state,
+            known: state.clone(),
+            told: state,
             sinks,
             needles: Arc::new(needles),
             maskers: HashMap::new(),
@@ -117,13 +124,20 @@ impl Recorder {
         for (name, value) in named {
             warnings.extend(needles.add(name, value)?.map(|short| short.to_string()));
         }
-        recording.needles = Arc::new(needles);
+        let needles = Arc::new(needles);
+        recording.maskers.values_mut().for_each(|masker| masker.adopt(Arc::clone(&needles)));
+        recording.needles = needles;
         Ok(warnings)
     }
 
-    /// Looks at the state.
+    /// Looks at the state that the run works with. Secrets may be in it: what is made of it is told through here only.
     pub fn with<R>(&self, look: impl FnOnce(&RunState) -> R) -> R {
-        look(&self.lock().state)
+        look(&self.lock().known)
+    }
+
+    /// Looks at the state as everybody else is told of it.
+    pub fn told<R>(&self, look: impl FnOnce(&RunState) -> R) -> R {
+        look(&self.lock().told)
     }
 
     /// Uses the record that is written to.
@@ -183,8 +197,12 @@ impl Recording {
                 {
                     self.end_stream(at, action);
                 }
-                let what = masked(&self.needles, what);
-                self.hand_out(at, what);
+                let mut shown = masked(&self.needles, what.clone());
+                mark_withheld(&what, &mut shown);
+                if !what.is_passing() {
+                    self.known.apply(&Event { sequence: self.told.sequence + 1, at, what });
+                }
+                self.hand_out(at, shown);
             }
         }
     }
@@ -206,17 +224,17 @@ impl Recording {
 
     fn hand_out(&mut self, at: Timestamp, what: What) {
         let passing = what.is_passing();
-        let event = Event { sequence: self.state.sequence + u64::from(!passing), at, what };
+        let event = Event { sequence: self.told.sequence + u64::from(!passing), at, what };
         if !passing {
             let stored = self.record.append(&self.run, std::slice::from_ref(&event));
             self.note(stored);
-            self.state.apply(&event);
+            self.told.apply(&event);
             if let Some(replica) = &self.replica {
                 replica.told(event.sequence);
             }
         }
-        let Self { sinks, state, .. } = self;
-        let results: Vec<_> = sinks.iter_mut().map(|sink| sink.take(&event, state)).collect();
+        let Self { sinks, told, .. } = self;
+        let results: Vec<_> = sinks.iter_mut().map(|sink| sink.take(&event, told)).collect();
         results.into_iter().for_each(|result| self.note(result));
     }
 
@@ -231,9 +249,39 @@ impl Recording {
     }
 }
 
-/// The keys of an event whose texts are words of ours and times, and never somebody else's: a secret that happens to
-/// be `system` or `2026` must not make an event unreadable.
-const OUR_WORDS: [&str; 7] = ["type", "status", "kind", "slot", "reason", "at", "until"];
+/// The keys of an event whose texts are words of ours, times and names, and never somebody else's text: a secret that
+/// happens to be `system`, `2026` or the name of a stage must not make an event unreadable.
+const OUR_WORDS: [&str; 17] = [
+    "type",
+    "status",
+    "kind",
+    "slot",
+    "reason",
+    "at",
+    "until",
+    "run",
+    "pipeline",
+    "plan",
+    "stage",
+    "action",
+    "phase",
+    "build",
+    "source-directory",
+    "commit",
+    "sha256",
+];
+
+/// The keys of what a later process must find in the record as it was: by these names registries and targets are asked.
+/// An account's number in them may well have come from Parameter Store.
+const WORKED_WITH: [&str; 2] = ["image", "deployment"];
+
+/// Says so where a variable's value is not told as it is: nobody may go on with what is shown in its place.
+fn mark_withheld(what: &What, shown: &mut What) {
+    if let (What::VariableExported { value, .. }, What::VariableExported { value: told, withheld, .. }) = (what, shown)
+    {
+        *withheld = *withheld || value != told;
+    }
+}
 
 /// The same event with every text in it masked. One that cannot be told without a secret is told by its name alone.
 fn masked(needles: &Arc<Needles>, what: What) -> What {
@@ -250,8 +298,9 @@ fn masked_value(needles: &Arc<Needles>, value: Value) -> Value {
         Value::String(text) => Value::String(needles.mask_text(&text)),
         Value::Array(items) => items.into_iter().map(|item| masked_value(needles, item)).collect(),
         Value::Object(entries) => {
-            let masked = |(key, value): (String, Value)| match OUR_WORDS.contains(&key.as_str()) {
-                true if value.is_string() => (key, value),
+            let masked = |(key, value): (String, Value)| match key.as_str() {
+                key if WORKED_WITH.contains(&key) => (key.to_owned(), value),
+                key if OUR_WORDS.contains(&key) && value.is_string() => (key.to_owned(), value),
                 _ => (key, masked_value(needles, value)),
             };
             entries.into_iter().map(masked).collect()
@@ -263,7 +312,8 @@ fn masked_value(needles: &Arc<Needles>, value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Outcome;
+    use crate::deploy::Deployment;
+    use crate::event::{ActionKind, Outcome};
     use crate::fault::FaultKind;
 
     #[test]
@@ -274,5 +324,60 @@ mod tests {
         let what = |message| What::ActionFinished { action: "build".into(), outcome: outcome(message) };
         let told = masked(&Arc::new(needles), what("login as system with hunter2-extra failed in 2026"));
         assert_eq!(told, what("login as *** with *** failed in ***"));
+    }
+
+    #[test]
+    fn the_run_works_with_what_is_shown_to_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = Record::open(folder.path()).unwrap();
+        let recorder = Recorder::new("r", record, RunState::default(), Vec::new(), Cancel::default()).unwrap();
+        recorder.mask(&[("ACCOUNT".to_owned(), SecretText::new("123456789012"))]).unwrap();
+        let build = || "build".to_owned();
+        recorder.tell(What::ActionStarted { stage: "Build".into(), action: build(), kind: ActionKind::Build });
+        let value = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app".to_owned();
+        recorder.tell(What::VariableExported { action: build(), name: "REPOSITORY".into(), value, withheld: false });
+        let (id, revision) = ("1".to_owned(), "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:8".to_owned());
+        let deployment = Deployment { id, revision, previous: None, previous_count: None, url: None };
+        recorder.tell(What::DeploymentBegun { action: build(), deployment: deployment.clone() });
+        let known = recorder.with(|state| state.action("build").cloned().unwrap());
+        assert_eq!(known.variables["REPOSITORY"], "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app");
+        let told = recorder.told(|state| state.action("build").cloned().unwrap());
+        assert_eq!(told.variables["REPOSITORY"], "***.dkr.ecr.eu-west-1.amazonaws.com/app");
+        assert!(told.withheld.contains("REPOSITORY") && known.withheld.is_empty());
+        assert_eq!(told.deployment, Some(deployment), "a later process must find it as it is");
+    }
+
+    #[test]
+    fn a_secret_that_is_learnt_while_an_action_speaks_is_masked_from_there_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = Record::open(folder.path()).unwrap();
+        let kept = Kept::default();
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(kept.clone())];
+        let recorder = Recorder::new("r", record, RunState::default(), sinks, Cancel::default()).unwrap();
+        let speak = |text: &'static [u8]| {
+            recorder.tell(What::Output { action: "image".into(), text: Bytes::from_static(text) });
+        };
+        speak(b"one ");
+        recorder.mask(&[("TOKEN".to_owned(), SecretText::new("correct-horse"))]).unwrap();
+        speak(b"two correct-horse three\n");
+        recorder.tell(What::ActionFinished { action: "image".into(), outcome: Outcome::Succeeded });
+        assert_eq!(String::from_utf8_lossy(&kept.0.lock().unwrap()), "one two *** three\n");
+    }
+
+    /// Keeps the output.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Sink for Kept {
+        fn take(&mut self, event: &Event, _: &RunState) -> Result<(), Fault> {
+            if let What::Output { text, .. } = &event.what {
+                self.0.lock().unwrap().extend_from_slice(text);
+            }
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<(), Fault> {
+            Ok(())
+        }
     }
 }

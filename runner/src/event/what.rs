@@ -218,6 +218,9 @@ pub enum What {
         name: String,
         /// Its value, masked.
         value: String,
+        /// Whether something in it was masked: what is told is not what it is.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        withheld: bool,
     },
     /// The files of an artifact were looked for.
     ArtifactCollected {

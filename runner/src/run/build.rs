@@ -23,6 +23,9 @@ use crate::store::new_build_id;
 /// How often a sandbox is started that ends before its program begins: so it does when the engine goes away at that moment.
 const STARTS: u32 = 3;
 
+/// Between two attempts to learn the secrets of a build that runs.
+const SECRETS: Duration = Duration::from_secs(15);
+
 /// Variables of a build, plain and secret.
 type Environment = (Vec<(String, String)>, Vec<(String, SecretText)>);
 
@@ -40,25 +43,67 @@ impl Run {
         };
         let key = SandboxKey { run: self.folders.in_engine().to_owned(), name: sandbox_name(action) };
         let sandbox = self.removals.expect();
-        let result = self.in_sandbox(action, build, &key).await;
-        self.remove_meanwhile(action, key, sandbox);
+        let mut cache = None;
+        let result = self.in_sandbox(action, build, &key, &mut cache).await;
+        self.remove_meanwhile(action, key, sandbox, cache);
         result
     }
 
-    async fn in_sandbox(&self, action: &str, build: &Build, key: &SandboxKey) -> Result<Outcome, Fault> {
+    /// `cache` is the lease of what is mounted in a sandbox that may still write to it.
+    async fn in_sandbox(
+        &self,
+        action: &str,
+        build: &Build,
+        key: &SandboxKey,
+        cache: &mut Option<Lease>,
+    ) -> Result<Outcome, Fault> {
         let earlier = self.recorder.with(|state| state.action(action).and_then(|known| known.build.clone()));
-        if let Some(earlier) = earlier {
-            // Whoever follows a build must know its secrets, to mask them.
-            self.environment(action, build, &earlier, 0).await?;
-            let _cache = self.lease(action, build, &earlier)?;
-            self.recorder.tell(What::BuildAdopted { action: action.to_owned() });
-            let watched = self.watch(action, build, key).await?;
-            if watched.ending != Some(Ending::Absent) || watched.stopped.is_some() {
-                return self.finish(action, build, key, watched).await;
+        let state = match earlier {
+            Some(earlier) => {
+                self.know_secrets(action, build, &earlier).await?;
+                *cache = self.lease(action, build, &earlier)?;
+                self.recorder.tell(What::BuildAdopted { action: action.to_owned() });
+                let watched = self.watch(action, build, key).await?;
+                if watched.ending != Some(Ending::Absent) || watched.stopped.is_some() {
+                    return self.finish(action, build, key, watched, cache).await;
+                }
+                self.tell_phase(action, "DOWNLOAD_SOURCE");
+                earlier
             }
-            return self.fresh(action, build, key, Some(earlier)).await;
+            None => {
+                let state = self.name_build(action, build).await?;
+                *cache = self.lease(action, build, &state)?;
+                state
+            }
+        };
+        self.fresh(action, build, key, &state, cache).await
+    }
+
+    /// Whoever follows a build must know its secrets, to mask them. The build does without us meanwhile, so it is not
+    /// given up because nobody can tell them at the moment.
+    async fn know_secrets(&self, action: &str, build: &Build, earlier: &BuildState) -> Result<(), Fault> {
+        let mut told = false;
+        loop {
+            let fault = match self.environment(action, build, earlier, 0).await {
+                Ok(_) => return Ok(()),
+                Err(fault) => fault,
+            };
+            if !matches!(fault.kind, FaultKind::System | FaultKind::Permission) {
+                return Err(fault);
+            }
+            if !told {
+                self.notice(
+                    action,
+                    true,
+                    &format!("the build runs on, and is followed once its secrets are known: {fault}"),
+                );
+                told = true;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SECRETS) => {}
+                _ = self.cancel.requested() => return Err(fault),
+            }
         }
-        self.fresh(action, build, key, None).await
     }
 
     /// Starts the sandbox and watches it.
@@ -67,29 +112,22 @@ impl Run {
         action: &str,
         build: &Build,
         key: &SandboxKey,
-        earlier: Option<BuildState>,
+        state: &BuildState,
+        cache: &mut Option<Lease>,
     ) -> Result<Outcome, Fault> {
-        let state = match earlier {
-            Some(state) => {
-                self.tell_phase(action, "DOWNLOAD_SOURCE");
-                state
-            }
-            None => self.name_build(action, build).await?,
-        };
-        let cache = self.lease(action, build, &state)?;
-        let spec = self.download(action, build, key, &state, cache.as_ref()).await;
+        let spec = self.download(action, build, key, state, cache.as_ref()).await;
         let phase = "DOWNLOAD_SOURCE";
         self.own_phase(action, phase, spec.as_ref().err());
         let spec = spec?;
         for _ in 1..STARTS {
             let watched = self.start(action, build, key, &spec).await?;
             if watched.ending != Some(Ending::Absent) || watched.stopped.is_some() {
-                return self.finish(action, build, key, watched).await;
+                return self.finish(action, build, key, watched, cache).await;
             }
             tracing::warn!(action, "the sandbox ended before its program began, and is started again");
         }
         let watched = self.start(action, build, key, &spec).await?;
-        self.finish(action, build, key, watched).await
+        self.finish(action, build, key, watched, cache).await
     }
 
     /// Starts a sandbox, and follows it to its end.
@@ -269,7 +307,18 @@ impl Run {
     }
 
     /// What the end of a sandbox means for the build.
-    async fn finish(&self, action: &str, build: &Build, key: &SandboxKey, watched: Watched) -> Result<Outcome, Fault> {
+    async fn finish(
+        &self,
+        action: &str,
+        build: &Build,
+        key: &SandboxKey,
+        watched: Watched,
+        cache: &mut Option<Lease>,
+    ) -> Result<Outcome, Fault> {
+        if watched.ending == Some(Ending::Completed) {
+            // Nothing runs in it any more: the next build may have what this one leaves at once.
+            cache.take();
+        }
         if let Some((reason, message)) = &watched.stopped {
             let message = message.clone();
             return Ok(match reason {

@@ -65,7 +65,7 @@ impl Run {
                 }
                 Some(value) => {
                     let value = String::from_utf8_lossy(value).into_owned();
-                    self.recorder.tell(What::VariableExported { action, name: name.clone(), value });
+                    self.recorder.tell(What::VariableExported { action, name: name.clone(), value, withheld: false });
                 }
                 None => self.notice(&action, true, format!("{name} is exported, but was never set")),
             }

@@ -56,7 +56,9 @@ pub(super) fn variables(facts: &Facts<'_>) -> Vec<(String, String)> {
     if let Some(version) = object.or_else(|| revision.branch.clone()).or_else(|| revision.commit.clone()) {
         all.push(("CODEBUILD_SOURCE_VERSION", version));
     }
-    if let Some(branch) = &revision.branch {
+    // A push has triggered what no pipeline has.
+    let is_of_pipeline = facts.initiator.starts_with("codepipeline/");
+    if let Some(branch) = revision.branch.as_ref().filter(|_| !is_of_pipeline) {
         all.push(("CODEBUILD_WEBHOOK_HEAD_REF", format!("refs/heads/{branch}")));
         all.push(("CODEBUILD_WEBHOOK_TRIGGER", format!("branch/{branch}")));
     }

@@ -36,8 +36,12 @@ impl Run {
             }
         };
         let (outcome, why) = self.decide(stage, slot, &rendered, entered).await?;
-        if let Some(seat) = &self.seat {
-            seat.sit().await;
+        if let Some(seat) = self.seat.as_ref().filter(|_| outcome.succeeded()) {
+            // What was stopped meanwhile needs no seat to hear so at its next step.
+            tokio::select! {
+                () = seat.sit() => {}
+                _ = self.cancel.requested() => {}
+            }
         }
         self.recorder.tell(What::GateFinished { stage: stage.name.clone(), slot, outcome: outcome.clone(), why });
         Ok(outcome)

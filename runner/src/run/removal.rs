@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use super::Run;
+use crate::cache::Lease;
 use crate::engine::{Removal, SandboxKey};
 use crate::event::What;
 
@@ -60,18 +61,16 @@ impl Removals {
 }
 
 impl Run {
-    /// Removes a build's sandbox while other work goes on.
-    pub(super) fn remove_meanwhile(&self, action: &str, key: SandboxKey, sandbox: Expected) {
-        let (sandboxes, recorder, action) =
-            (Arc::clone(&self.ports.sandboxes), self.recorder.clone(), action.to_owned());
+    /// Removes a build's sandbox while other work goes on. Nobody else gets the cache that it may write to before.
+    pub(super) fn remove_meanwhile(&self, action: &str, key: SandboxKey, sandbox: Expected, cache: Option<Lease>) {
+        let (sandboxes, action) = (Arc::clone(&self.ports.sandboxes), action.to_owned());
         self.removals.tasks.spawn(async move {
             match sandboxes.dismiss(&key).await {
                 Ok(removal) => sandbox.removed(removal),
-                Err(fault) => {
-                    let text = format!("the build's container may be left in the engine: {fault}");
-                    recorder.tell(What::Notice { action: Some(action), warning: true, text });
-                }
+                // Who waits for the removals tries again, and tells what is left in the end.
+                Err(fault) => tracing::warn!(action, %fault, "the build's container may be left in the engine"),
             }
+            drop(cache);
         });
     }
 

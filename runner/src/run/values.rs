@@ -25,9 +25,14 @@ impl Run {
         &self,
         fill: impl FnOnce(&dyn Fn(&Reference) -> Option<String>) -> Result<T, Reference>,
     ) -> Result<T, Fault> {
-        let filled = self.recorder.with(|state| fill(&|reference| value_of(&self.plan, state, reference)));
-        filled.map_err(|reference| {
-            Fault::configuration(format!("{reference} has no value in this run")).hint(hint_for(&reference))
+        let filled = self.recorder.with(|state| {
+            let filled = fill(&|reference| value_of(&self.plan, state, reference));
+            filled.map_err(|reference| (is_withheld(state, &reference), reference))
+        });
+        filled.map_err(|(withheld, reference)| match withheld {
+            true => Fault::configuration(format!("the value of {reference} is not in the record: a secret is in it"))
+                .hint("the process that knew it is gone: start the run anew"),
+            false => Fault::configuration(format!("{reference} has no value in this run")).hint(hint_for(&reference)),
         })
     }
 
@@ -47,6 +52,15 @@ fn hint_for(reference: &Reference) -> String {
         Some("source") => "the source is no Git work tree, or has no such thing".to_owned(),
         Some(action) => format!("the action {action} ended without it"),
         None => String::new(),
+    }
+}
+
+/// Whether it is a variable whose value an earlier process had to keep to itself.
+fn is_withheld(state: &RunState, reference: &Reference) -> bool {
+    let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
+    match path.as_slice() {
+        [action, "variables", name] => state.action(action).is_some_and(|action| action.withheld.contains(*name)),
+        _ => false,
     }
 }
 
@@ -82,6 +96,7 @@ fn action_value(action: &ActionState, path: &[&str]) -> Option<String> {
         (["digest"], Some(image)) => Some(image.digest.clone()),
         (["repository"], Some(image)) => Some(image.repository.clone()),
         (["tag"], Some(image)) => image.tags.first().cloned(),
+        (["variables", name], _) if action.withheld.contains(*name) => None,
         (["variables", name], _) => action.variables.get(*name).cloned(),
         (["artifact"], _) => action.artifacts.get("").map(|artifact| artifact.path.clone()),
         (["artifact", identifier], _) => action.artifacts.get(*identifier).map(|artifact| artifact.path.clone()),

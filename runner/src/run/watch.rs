@@ -48,8 +48,10 @@ struct Watch<'a> {
     open: Option<usize>,
     /// Its failure, if it has one.
     failing: Option<String>,
-    /// When the build must be over.
-    build_deadline: Option<Instant>,
+    /// When the build must be over: counted from its first phase, or from now on where that does not come.
+    build_deadline: Instant,
+    /// Whether its first phase came.
+    begun: bool,
     /// When the command that runs must be over.
     command_deadline: Option<Instant>,
     /// The next rung of the ladder, once somebody asked for a stop.
@@ -117,7 +119,8 @@ impl<'a> Watch<'a> {
             watched: Watched::default(),
             open: None,
             failing: None,
-            build_deadline: None,
+            build_deadline: Instant::now() + Duration::from_secs(build.timeouts.build_seconds),
+            begun: false,
             command_deadline: None,
             ladder: None,
             ended_since: 0,
@@ -127,7 +130,7 @@ impl<'a> Watch<'a> {
     fn next_deadline(&self) -> Option<Instant> {
         match &self.ladder {
             Some((_, at)) => Some(*at),
-            None => [self.build_deadline, self.command_deadline].into_iter().flatten().min(),
+            None => self.command_deadline.into_iter().chain([self.build_deadline]).min(),
         }
     }
 
@@ -196,8 +199,8 @@ impl<'a> Watch<'a> {
             Did::Output(text) => What::Output { action, text },
             Did::SectionStarted { section, attempt } => {
                 (self.open, self.failing) = (Some(section), None);
-                if self.build_deadline.is_none() {
-                    self.build_deadline = Some(left(at, self.build.timeouts.build_seconds));
+                if !std::mem::replace(&mut self.begun, true) {
+                    self.build_deadline = left(at, self.build.timeouts.build_seconds);
                 }
                 let Some(phase) = self.phase(section) else { return };
                 let commands = phase.commands.len() + phase.finally.len();

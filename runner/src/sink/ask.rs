@@ -42,11 +42,26 @@ impl Ask {
 
     /// The lines of the question that the event poses. The first one starts to listen to standard input.
     pub fn ask(&mut self, event: &Event, state: &RunState) -> Vec<String> {
-        let What::GateWaiting { stage, slot, rule, kind: RuleKind::Approval, .. } = &event.what else {
-            return Vec::new();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let question = match &event.what {
+            What::GateWaiting { stage, slot, rule, kind: RuleKind::Approval, .. } => (stage.clone(), *slot, *rule),
+            // What is answered, here or elsewhere, is no question any more: the next answer is not for it.
+            What::ApprovalGiven { stage, slot, decision } => {
+                open.retain(|known| *known != (stage.clone(), *slot, decision.rule));
+                return Vec::new();
+            }
+            What::GateFinished { stage, slot, .. } => {
+                open.retain(|(known, at, _)| (known, at) != (stage, slot));
+                return Vec::new();
+            }
+            _ => return Vec::new(),
         };
-        let command = format!("  answer from anywhere: sluice approve {} {stage}", state.run);
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).push_back((stage.clone(), *slot, *rule));
+        if open.contains(&question) {
+            return Vec::new();
+        }
+        let command = format!("  answer from anywhere: sluice approve {} {}", state.run, question.0);
+        open.push_back(question);
+        drop(open);
         if let Some(take) = self.take.take() {
             let open = Arc::clone(&self.open);
             std::thread::spawn(move || listen(&open, &take));
@@ -92,6 +107,29 @@ mod tests {
             Ask::new(None).ask(&serde_json::from_value(event).unwrap(), &RunState::default()).len()
         };
         assert_eq!(["approval", "deployment-window", "variable-check"].map(lines), [2, 0, 0]);
+    }
+
+    #[test]
+    fn what_was_answered_elsewhere_is_no_question_any_more() {
+        let told = |ask: &mut Ask, what: serde_json::Value| {
+            let mut event = serde_json::json!({ "sequence": 1, "at": "2026-03-02T10:00:00Z", "slot": "before-entry" });
+            event.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+            ask.ask(&serde_json::from_value(event).unwrap(), &RunState::default()).len()
+        };
+        let waits = |stage: &str| {
+            serde_json::json!({
+                "type": "gate-waiting", "stage": stage, "rule": 0, "kind": "approval", "why": "waits", "until": null,
+            })
+        };
+        let mut ask = Ask::new(None);
+        assert_eq!(told(&mut ask, waits("Dev")), 2);
+        assert_eq!(told(&mut ask, waits("Dev")), 0, "it is asked once");
+        let outcome = serde_json::json!({ "status": "succeeded" });
+        let done = serde_json::json!({ "type": "gate-finished", "stage": "Dev", "outcome": outcome, "why": [] });
+        assert_eq!(told(&mut ask, done), 0);
+        assert_eq!(told(&mut ask, waits("Production")), 2);
+        let open: Vec<_> = ask.open.lock().unwrap().iter().map(|(stage, ..)| stage.clone()).collect();
+        assert_eq!(open, ["Production"], "the next answer is for it");
     }
 
     #[test]

@@ -17,16 +17,19 @@ pub struct Plain<W> {
     named: bool,
     /// Lines that have not ended, by action.
     partial: HashMap<String, Vec<u8>>,
+    /// Whether output that names no action ended within a line.
+    is_open: bool,
 }
 
 impl<W: Write + Send> Plain<W> {
     /// `named`: whether the plan has more than one action.
     pub fn new(out: W, named: bool) -> Self {
-        Self { out, named, partial: HashMap::new() }
+        Self { out, named, partial: HashMap::new(), is_open: false }
     }
 
     fn output(&mut self, action: &str, bytes: &[u8]) -> std::io::Result<()> {
         if !self.named {
+            self.is_open = bytes.last().map_or(self.is_open, |last| *last != b'\n');
             return self.out.write_all(bytes);
         }
         let partial = self.partial.entry(action.to_owned()).or_default();
@@ -59,14 +62,19 @@ impl<W: Write + Send> Plain<W> {
                 }
                 writeln!(self.out, "[{action}] {line}")
             }
-            None => writeln!(self.out, "{line}"),
+            None => {
+                if std::mem::take(&mut self.is_open) {
+                    writeln!(self.out)?;
+                }
+                writeln!(self.out, "{line}")
+            }
         }
     }
 
     fn write(&mut self, event: &Event, state: &RunState) -> std::io::Result<()> {
         let action = event.what.action();
         match &event.what {
-            What::Output { action, text } => return self.output(action, text),
+            What::Output { action, text } => self.output(action, text)?,
             What::Transferred { .. } => return Ok(()),
             What::RunFinished { .. } => write!(self.out, "\n{}", summary::text(state))?,
             _ => {

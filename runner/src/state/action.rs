@@ -1,6 +1,6 @@
 //! What is known of an action: its build, and all that it made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct ActionState {
     pub build: Option<BuildState>,
     /// Its exported variables.
     pub variables: BTreeMap<String, String>,
+    /// Those of them whose values are not known: a secret was in them when they were recorded.
+    #[serde(default)]
+    pub withheld: BTreeSet<String>,
     /// Its artifacts: identifier (the primary one is empty) to path.
     pub artifacts: BTreeMap<String, ArtifactState>,
     /// Its test reports.
@@ -63,6 +66,7 @@ impl ActionState {
             span: Span::default(),
             build: None,
             variables: BTreeMap::new(),
+            withheld: BTreeSet::new(),
             artifacts: BTreeMap::new(),
             reports: Vec::new(),
             image: None,
@@ -86,8 +90,12 @@ impl ActionState {
                     phases: Vec::new(),
                 });
             }
-            What::VariableExported { name, value, .. } => {
+            What::VariableExported { name, value, withheld, .. } => {
                 self.variables.insert(name.clone(), value.clone());
+                match withheld {
+                    true => self.withheld.insert(name.clone()),
+                    false => self.withheld.remove(name),
+                };
             }
             What::ArtifactStored { identifier, path, files, bytes, .. } => {
                 let artifact = ArtifactState { path: path.clone(), files: *files, bytes: *bytes };

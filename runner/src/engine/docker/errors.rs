@@ -76,7 +76,7 @@ const MESSAGES: &[(&str, Trouble)] = &[
     ("authentication required", Trouble::Auth),
     ("authorization token has expired", Trouble::Auth),
     ("unauthorized", Trouble::Auth),
-    ("denied: ", Trouble::Auth),
+    ("requested access to the resource is denied", Trouble::Auth),
     ("no such container", Trouble::NotFound),
     ("no such network", Trouble::NotFound),
     ("no such exec", Trouble::NotFound),

@@ -16,6 +16,25 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// The waits between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// Since when nobody has answered. What took longer than any pause before it broke off was being answered until then.
+#[derive(Debug, Default)]
+pub(super) struct Silence(Option<Instant>);
+
+impl Silence {
+    /// An attempt that was begun then broke off now. Returns whether the engine is not waited for any longer.
+    pub(super) fn is_too_long(&mut self, begun: Instant) -> bool {
+        if begun.elapsed() > PAUSES.1 {
+            self.0 = None;
+        }
+        self.0.get_or_insert_with(Instant::now).elapsed() > PATIENCE
+    }
+
+    /// The engine answered.
+    pub(super) fn ends(&mut self) {
+        self.0 = None;
+    }
+}
+
 /// Whether the engine is waited for.
 #[derive(Debug)]
 pub(super) struct Patience {
@@ -34,8 +53,9 @@ impl Patience {
         cancel: Option<&Cancel>,
         act: impl Fn() -> F,
     ) -> Result<T, Fault> {
-        let (begun, mut pause) = (Instant::now(), PAUSES.0);
+        let (mut silence, mut pause) = (Silence::default(), PAUSES.0);
         loop {
+            let begun = Instant::now();
             let fault = match act().await {
                 Err(fault) if fault.away => fault,
                 answer => {
@@ -44,7 +64,7 @@ impl Patience {
                 }
             };
             let is_stopped = cancel.is_some_and(|cancel| cancel.reason().is_some());
-            if !self.is_there.load(Ordering::Relaxed) || is_stopped || begun.elapsed() > PATIENCE {
+            if !self.is_there.load(Ordering::Relaxed) || is_stopped || silence.is_too_long(begun) {
                 return Err(fault);
             }
             tracing::warn!(%fault, "the engine is away; trying again");
@@ -81,6 +101,20 @@ mod tests {
         assert_eq!(tried(&Patience::new(true), 3).await.1, 4, "it is known to be there");
         let (answer, tries) = tried(&patience, 1000).await;
         assert!(answer.is_err() && tries < 100, "not for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_goes_away_late_in_a_long_call_is_waited_for_as_any_other() {
+        let tries = Cell::new(0);
+        let act = || {
+            tries.set(tries.get() + 1);
+            let is_away = tries.get() <= 2;
+            async move {
+                tokio::time::sleep(PATIENCE * 2).await;
+                if is_away { Err(Fault::system("the connection broke").away()) } else { Ok(()) }
+            }
+        };
+        assert!(Patience::new(true).with(None, act).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

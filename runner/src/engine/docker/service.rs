@@ -9,7 +9,7 @@ use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use bollard::models::{ContainerInspectResponse, HealthStatusEnum};
 use bollard::query_parameters::{LogsOptionsBuilder, StartContainerOptions};
 use futures_util::StreamExt;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -57,23 +57,41 @@ pub(super) async fn start_all(
         };
         let reason = match result {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(reason)) => reason,
+            Ok(Err(NotReady::Service(reason))) => reason,
+            Ok(Err(NotReady::Engine(error))) => {
+                return Err(errors::fault(format!("waiting for the service {}", service.name), &service.image, &error));
+            }
             Err(_) => format!("was not ready after {} s", limit.as_secs()),
         };
         Err(failed(client, &name, service, &reason).await)
     });
-    try_join_all(each).await.map(drop)
+    // All of them to their end: what the engine is making for a caller that has gone appears after the clean-up.
+    join_all(each).await.into_iter().collect()
 }
 
-/// Waits until the service is ready; an error says why it never will be.
-async fn ready(client: &Docker, name: &str, service: &ServiceSpec) -> Result<(), String> {
+/// Why a service is not waited for any longer.
+enum NotReady {
+    /// It never will be; in words.
+    Service(String),
+    /// The engine could not be asked.
+    Engine(Error),
+}
+
+impl From<Error> for NotReady {
+    fn from(error: Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+/// Waits until the service is ready.
+async fn ready(client: &Docker, name: &str, service: &ServiceSpec) -> Result<(), NotReady> {
     let mut last = None::<Instant>;
     loop {
-        let inspected = client.inspect_container(name, None).await.map_err(|error| error.to_string())?;
+        let inspected = client.inspect_container(name, None).await?;
         let state = inspected.state.clone().unwrap_or_default();
         if state.running != Some(true) {
             let status = state.exit_code.unwrap_or(-1);
-            return Err(format!("ended with status {status} before it was ready"));
+            return Err(NotReady::Service(format!("ended with status {status} before it was ready")));
         }
         if is_ready(client, name, service, &inspected).await? {
             return Ok(());
@@ -90,18 +108,20 @@ async fn is_ready(
     name: &str,
     service: &ServiceSpec,
     inspected: &ContainerInspectResponse,
-) -> Result<bool, String> {
+) -> Result<bool, NotReady> {
     if let Some(command) = &service.readiness.command {
         return match succeeds(client, name, command).await {
             // It has ended since it was looked at; the next look tells how.
             Err(error) if trouble(&error) == Trouble::NotRunning => Ok(false),
-            answer => answer.map_err(|error| error.to_string()),
+            answer => Ok(answer?),
         };
     }
     let health = inspected.state.as_ref().and_then(|state| state.health.as_ref()).and_then(|health| health.status);
     match health {
         Some(HealthStatusEnum::HEALTHY) => return Ok(true),
-        Some(HealthStatusEnum::UNHEALTHY) => return Err("is unhealthy by its image's health check".to_owned()),
+        Some(HealthStatusEnum::UNHEALTHY) => {
+            return Err(NotReady::Service("is unhealthy by its image's health check".to_owned()));
+        }
         Some(HealthStatusEnum::STARTING) => return Ok(false),
         _ => {}
     }

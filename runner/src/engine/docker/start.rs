@@ -167,7 +167,7 @@ fn is_past_start(state: ContainerStateStatusEnum) -> bool {
 /// never hold them.
 async fn run(client: &Docker, spec: &SandboxSpec, name: &str) -> Result<Result<(), Error>, Fault> {
     let nonce = uuid::Uuid::new_v4().simple().to_string();
-    write_driver(spec, &nonce).await?;
+    write_driver(spec, &nonce, &[]).await?;
     if spec.secrets.is_empty() {
         return Ok(client.start_container(name, None::<StartContainerOptions>).await);
     }
@@ -200,8 +200,10 @@ async fn forget(spec: &SandboxSpec) -> Result<(), Fault> {
 }
 
 /// Writes the driver beside its name and moves it there: a container that is starting sees the old one or the new.
-pub(super) async fn write_driver(spec: &SandboxSpec, nonce: &str) -> Result<(), Fault> {
+/// `also` are further folders of this machine that the build may write to.
+pub(super) async fn write_driver(spec: &SandboxSpec, nonce: &str, also: &[&str]) -> Result<(), Fault> {
     let owned: Vec<&str> = std::iter::once(RECORDS)
+        .chain(also.iter().copied())
         .chain(spec.mounts.iter().filter(|mount| !mount.read_only).map(|mount| mount.container.as_str()))
         .collect();
     let (boot, epoch) = kernel_clock().await;

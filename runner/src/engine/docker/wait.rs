@@ -13,7 +13,7 @@ use super::super::{Ending, SandboxKey};
 use super::DockerEngine;
 use super::container;
 use super::errors::{Trouble, trouble};
-use super::patience::PATIENCE;
+use super::patience::Silence;
 use super::warm::NO_PROGRAM;
 use crate::fault::Fault;
 
@@ -38,8 +38,9 @@ pub(super) enum Gone {
 /// Waits until the container does not run. Never tells of one that runs.
 pub(super) async fn gone(engine: &DockerEngine, key: &SandboxKey) -> Result<Gone, Fault> {
     let name = container::name(key);
-    let (mut silent_since, mut pause) = (None, Duration::from_millis(100));
+    let (mut silence, mut pause) = (Silence::default(), Duration::from_millis(100));
     loop {
+        let begun = Instant::now();
         let result = match engine.client().await {
             Ok(client) => ended(client, &name).await,
             Err(fault) => Err(Err(fault)),
@@ -48,14 +49,14 @@ pub(super) async fn gone(engine: &DockerEngine, key: &SandboxKey) -> Result<Gone
             Ok(Some(gone)) => return Ok(gone),
             Ok(None) => {
                 // The engine answered, and the container runs: the connection broke in between.
-                (silent_since, pause) = (None, Duration::from_millis(100));
+                silence.ends();
+                pause = Duration::from_millis(100);
                 continue;
             }
             Err(Ok(error)) => engine.fault(&format!("waiting for {name}"), &error),
             Err(Err(fault)) => fault,
         };
-        let since: Instant = *silent_since.get_or_insert_with(Instant::now);
-        if since.elapsed() > PATIENCE {
+        if silence.is_too_long(begun) {
             return Err(fault);
         }
         tokio::time::sleep(pause).await;

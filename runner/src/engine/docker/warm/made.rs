@@ -12,7 +12,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::super::super::SandboxSpec;
-use super::super::container::{self, RECORDS};
+use super::super::container::{self, OUTPUT, RECORDS};
+use super::super::errors::{Trouble, trouble};
 use super::super::program::{handed_over, quote};
 use super::super::{errors, start};
 use super::slot::Slot;
@@ -43,13 +44,17 @@ impl Made {
         let (slot, name) = (Slot::make(home.join(id))?, container::warm_name(id));
         let body = container::warm(&kind.image, &kind.limits, kind.owner, WAIT, &slot.places());
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
-        client.create_container(Some(options), body).await.map_err(fault)?;
+        client.create_container(Some(options), body).await.map_err(|error| match trouble(&error) {
+            // The first build with it may be pulling it.
+            Trouble::NoImage => Fault::system(format!("{doing}: it is not here yet")),
+            _ => fault(error),
+        })?;
         let options = AttachContainerOptionsBuilder::default().stdin(true).stdout(true).stream(true).build();
         let mut attached = client.attach_container(&name, Some(options)).await.map_err(fault)?;
         client.start_container(&name, None::<StartContainerOptions>).await.map_err(fault)?;
         let said = timeout(PATIENCE, attached.output.next()).await;
         if !matches!(said, Ok(Some(Ok(_)))) {
-            return Err(Fault::system(format!("{doing}: it does not wait: has the image no `env`?")));
+            return Err(Fault::configuration(format!("{doing}: it does not wait: has the image no `env`?")));
         }
         let inspected = client.inspect_container(&name, None).await.map_err(fault)?;
         let image = inspected.image.unwrap_or_default();
@@ -68,7 +73,7 @@ impl Made {
             .await
             .map_err(|error| Fault::system(format!("moving into a warm sandbox: {error}")))??;
         let nonce = uuid::Uuid::new_v4().simple().to_string();
-        start::write_driver(spec, &nonce).await?;
+        start::write_driver(spec, &nonce, &[OUTPUT]).await?;
         let path = spec.records.join("start.sh");
         tokio::fs::write(&path, start_script(&spec.environment)).await.map_err(io(&path))?;
         let mut word = "go\n".to_owned();

@@ -16,7 +16,7 @@ use super::home::{Home, clear, remove};
 use super::made::Made;
 use super::slot::{self, Slot};
 use super::{Kind, WarmConfig};
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 
 impl Inside {
     /// Takes out all that were made and not taken.
@@ -200,9 +200,14 @@ impl Pool {
                         // The next build that asks for one comes back to it.
                         return;
                     }
-                    tracing::warn!(%fault, "there will be no warm sandbox of this image");
-                    self.inside().unfit.push(kind.clone());
-                    self.inside().wanted.retain(|(known, _)| *known != kind);
+                    let mut inside = self.inside();
+                    inside.wanted.retain(|(known, _)| *known != kind);
+                    if fault.kind == FaultKind::Configuration {
+                        tracing::warn!(%fault, "there will be no warm sandbox of this image");
+                        inside.unfit.push(kind);
+                    } else {
+                        tracing::warn!(%fault, "no warm sandbox for now; the next build asks for one again");
+                    }
                 }
             }
         }
