@@ -58,3 +58,17 @@ stages:
     assert!(!went.transcript().contains("$ make"), "{}", went.transcript());
     assert_eq!(world.deployer.begun("prod", "web"), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_build_with_a_cache_is_begun_anew_when_its_container_was_lost_with_its_runner() {
+    let spec = "{ version: 0.2, phases: { build: { commands: [make] } }, cache: { paths: [target/**/*] } }";
+    let world = World::new(spec, &[("make", Does::printing("made\n").taking(Duration::from_secs(60)))]);
+    let (run, _) = world.start();
+    let in_engine = run.folders.in_engine().to_owned();
+    assert!(tokio::time::timeout(Duration::from_secs(30), run.carry_out()).await.is_err());
+    drop(run);
+    world.engine.lose(&in_engine);
+    let went = world.run().await;
+    assert_eq!(went.outcome, Outcome::Succeeded, "{}", went.transcript());
+    assert_eq!(went.log.matches("made\n").count(), 1, "{}", went.log);
+}

@@ -100,6 +100,11 @@ impl MemoryEngine {
         self.lock().values().map(|sandbox| sandbox.spec.clone()).collect()
     }
 
+    /// Forgets the sandboxes of a run, as a machine does that is set up anew.
+    pub fn lose(&self, run: &str) {
+        self.lock().retain(|key, _| key.run != run);
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<SandboxKey, Sandbox>> {
         self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
