@@ -4,7 +4,7 @@ use crate::event::Outcome;
 use crate::fault::{Fault, FaultKind};
 use crate::queue::{FailureKind, JobResult, Refusal};
 use crate::report::text::duration;
-use crate::state::RunState;
+use crate::state::{ActionState, RunState};
 
 /// The result of a run; `links` lead to what it said.
 pub(super) fn of(outcome: &Outcome, state: &RunState, links: &[String]) -> JobResult {
@@ -65,9 +65,18 @@ fn summary(state: &RunState, links: &[String]) -> String {
         parts.push(format!("{tests} tests, {failed} failed"));
     }
     parts.extend(state.actions.iter().filter_map(|action| action.image.as_ref()).map(|image| image.uri.clone()));
+    parts.extend(state.actions.iter().filter_map(deployed));
     parts.push(format!("run {}", state.run));
     parts.extend(links.iter().cloned());
     parts.join("; ")
+}
+
+/// What a deployment has left running, by the short name of its revision.
+fn deployed(action: &ActionState) -> Option<String> {
+    let deployment = action.deployment.as_ref()?;
+    let revision = deployment.revision.rsplit('/').next().unwrap_or(&deployment.revision);
+    let succeeded = action.span.outcome.as_ref().is_some_and(Outcome::succeeded);
+    Some(if succeeded { format!("deployed {revision}") } else { format!("did not deploy {revision}") })
 }
 
 /// The uuid of the run's first build, to which the links of the action type lead; else the run's id.

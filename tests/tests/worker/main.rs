@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod crash;
+mod deploy;
 mod faults;
 mod heard;
 mod jobs;
 mod mail;
 mod migrated;
 mod parked;
+mod source;
 mod sqs;
 mod stand;
 mod stop;

@@ -77,6 +77,10 @@ impl Stand {
         WorkerProcess::start(&self.spec(), &self.state("one"))
     }
 
+    pub(crate) fn start(&self, spec: &WorkerSpec, name: &str) -> WorkerProcess {
+        WorkerProcess::start(spec, &self.state(name))
+    }
+
     /// The table of a fleet, and what its workers are started with.
     pub(crate) async fn fleet(&self) -> (Table, WorkerSpec) {
         (table(&self.ecs.aws).await, self.fleet_spec())

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use nix::sys::signal::Signal;
 use runner::clock;
+use runner::store::Table;
 use runner::store::ledger::{DynamoLedger, Entry, Holder, Ledger, Taken};
-use sluice_tests::aws::ACCOUNT;
-use sluice_tests::codepipeline::{ActionSpec, Disturbance, Given, PipelineSpec, Status};
-use sluice_tests::ecs::{CONTAINER, OnTrouble, serves};
+use sluice_tests::codepipeline::{Disturbance, Status, unzip};
 use sluice_tests::worker::{WorkerProcess, WorkerSpec, eventually};
 
 use crate::stand::{Stand, buildspec};
@@ -17,14 +16,31 @@ use crate::stand::{Stand, buildspec};
 /// Goes on when the file `go` appears beside the buildspec.
 const WAITS: [&str; 3] = ["echo once", "while ! test -f go; do sleep 0.1; done", "echo twice"];
 
-impl Stand {
-    fn start(&self, spec: &WorkerSpec, name: &str) -> WorkerProcess {
-        WorkerProcess::start(spec, &self.state(name))
+/// A fleet whose first worker is in the middle of a build.
+struct Begun {
+    stand: Stand,
+    table: Table,
+    spec: WorkerSpec,
+    first: WorkerProcess,
+    execution: String,
+    /// The folder of the run.
+    run: PathBuf,
+}
+
+impl Begun {
+    async fn new() -> Self {
+        let stand = Stand::open().await;
+        stand.pipeline(&[("buildspec.yml", &buildspec(&WAITS))], |action| action);
+        let (table, spec) = stand.fleet().await;
+        let first = stand.start(&spec, "one");
+        let execution = stand.service.start_execution("app");
+        let run = run_that_says(&first, "build.log", "once\n").await;
+        Self { stand, table, spec, first, execution, run }
     }
 }
 
 /// The folder of the only run of a worker, as soon as its log has that line.
-async fn run_that_says(worker: &WorkerProcess, log: &str, line: &str) -> PathBuf {
+pub(crate) async fn run_that_says(worker: &WorkerProcess, log: &str, line: &str) -> PathBuf {
     let runs = worker.state.join("runs");
     eventually(&format!("run in {} that says `{line}`\n{}", runs.display(), worker.log()), || {
         let run = std::fs::read_dir(&runs).ok()?.flatten().next()?.path();
@@ -58,12 +74,7 @@ fn table_away(stand: &Stand) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_ends_while_the_fleets_table_is_away_and_is_reported_once_when_it_is_back() {
-    let stand = Stand::open().await;
-    stand.pipeline(&[("buildspec.yml", &buildspec(&WAITS))], |action| action);
-    let (_, spec) = stand.fleet().await;
-    let worker = stand.start(&spec, "one");
-    let execution = stand.service.start_execution("app");
-    let run = run_that_says(&worker, "build.log", "once\n").await;
+    let Begun { stand, first: worker, execution, run, .. } = Begun::new().await;
     table_away(&stand);
     go_on(&run);
     run_that_says(&worker, "build.log", "twice\n").await;
@@ -78,12 +89,7 @@ async fn a_build_ends_while_the_fleets_table_is_away_and_is_reported_once_when_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_job_of_a_worker_that_is_lost_is_done_by_another_and_reported_once() {
-    let stand = Stand::open().await;
-    stand.pipeline(&[("buildspec.yml", &buildspec(&WAITS))], |action| action);
-    let (_, spec) = stand.fleet().await;
-    let mut first = stand.start(&spec, "one");
-    let execution = stand.service.start_execution("app");
-    let lost = run_that_says(&first, "build.log", "once\n").await;
+    let Begun { stand, spec, mut first, execution, run: lost, .. } = Begun::new().await;
     first.kill();
     let second = stand.start(&spec, "two");
     let taken = run_that_says(&second, "build.log", "once\n").await;
@@ -103,12 +109,7 @@ async fn the_job_of_a_worker_that_is_lost_is_done_by_another_and_reported_once()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_takes_nothing_over_gives_lost_jobs_back() {
-    let stand = Stand::open().await;
-    stand.pipeline(&[("buildspec.yml", &buildspec(&WAITS))], |action| action);
-    let (_, spec) = stand.fleet().await;
-    let mut first = stand.start(&spec, "one");
-    let execution = stand.service.start_execution("app");
-    run_that_says(&first, "build.log", "once\n").await;
+    let Begun { stand, spec, mut first, execution, .. } = Begun::new().await;
     first.kill();
     let second = stand.start(&spec.with(&["--no-take-over"]), "two");
     stand.service.wait_for(&execution, Status::Failed).await;
@@ -130,12 +131,7 @@ async fn a_worker_that_takes_nothing_over_gives_lost_jobs_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_slept_through_its_lease_reports_nothing_and_leaves_nothing() {
-    let stand = Stand::open().await;
-    stand.pipeline(&[("buildspec.yml", &buildspec(&WAITS))], |action| action);
-    let (_, spec) = stand.fleet().await;
-    let mut first = stand.start(&spec, "one");
-    let execution = stand.service.start_execution("app");
-    run_that_says(&first, "build.log", "once\n").await;
+    let Begun { stand, spec, mut first, execution, .. } = Begun::new().await;
     first.signal(Signal::SIGSTOP);
     let second = stand.start(&spec, "two");
     let taken = run_that_says(&second, "build.log", "once\n").await;
@@ -156,12 +152,7 @@ async fn a_worker_that_slept_through_its_lease_reports_nothing_and_leaves_nothin
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_job_was_taken_stops_its_build_itself() {
-    let stand = Stand::open().await;
-    stand.pipeline(&[("buildspec.yml", &buildspec(&WAITS))], |action| action);
-    let (table, spec) = stand.fleet().await;
-    let mut first = stand.start(&spec, "one");
-    stand.service.start_execution("app");
-    run_that_says(&first, "build.log", "once\n").await;
+    let Begun { stand, table, mut first, .. } = Begun::new().await;
     take_away(&DynamoLedger::new(table)).await;
     eventually("first that knows", || first.log().contains("another worker has taken the job").then_some(())).await;
     first.signal(Signal::SIGTERM);
@@ -172,30 +163,46 @@ async fn a_worker_whose_job_was_taken_stops_its_build_itself() {
     stand.service.assert_no_crimes();
 }
 
+/// A pipeline of two stages, whose second one takes up what the first one leaves.
+const HANDS_ON: &str = "
+version: 1
+name: app
+source: { path: . }
+stages:
+  - name: Build
+    actions:
+      - { name: make, build: { buildspec: make.yml } }
+  - name: Check
+    actions:
+      - name: check
+        build: { commands: ['echo checking', 'while ! test -f go; do sleep 0.1; done'] }
+";
+
+const MAKE: &str = "version: 0.2
+phases:
+  build:
+    commands: [echo made > made.txt, echo made]
+artifacts:
+  files: [made.txt]
+";
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_of_a_lost_worker_is_not_begun_again() {
+async fn a_run_whose_artifacts_lie_on_a_lost_machine_is_begun_anew() {
     let stand = Stand::open().await;
-    let (old, new) = (stand.ecs.image("old", &serves("old")).await, stand.ecs.image("new", &serves("new")).await);
-    stand.ecs.service(ACCOUNT, &old, OnTrouble::RollBack).await;
-    let file = format!(r#"[{{"name":"{CONTAINER}","imageUri":"{new}"}}]"#);
-    let deploy = ActionSpec::custom("deploy", "Deploy", "Sluice").input("Source").config("Pool", "linux");
-    let deploy = deploy.config("ClusterName", "dev").config("ServiceName", "web");
-    let source = ActionSpec::source("checkout", "Source");
-    stand.service.pipeline(PipelineSpec::new("app").stage("Source", [source]).stage("Deploy", [deploy]));
-    stand.service.give("app", "checkout", Given::zip("1f2e3d4c", &[("imagedefinitions.json", file.as_str())]));
+    stand.pipeline(&[("pipeline.yml", HANDS_ON), ("make.yml", MAKE)], |action| action.output("Built"));
     let (_, spec) = stand.fleet().await;
     let mut first = stand.start(&spec, "one");
     let execution = stand.service.start_execution("app");
-    // From the revision's registration on, the world has been touched; whether ECS was told already is up to chance.
-    run_that_says(&first, "deploy.log", "rolling out web:2").await;
+    let lost = run_that_says(&first, "check.log", "checking\n").await;
     first.kill();
-    let _second = stand.start(&spec, "two");
+    std::fs::remove_dir_all(lost.join("artifacts")).unwrap();
+    let second = stand.start(&spec, "two");
+    run_that_says(&second, "make.log", "made\n").await;
+    let again = run_that_says(&second, "check.log", "checking\n").await;
+    std::fs::write(again.join("builds/check/source/go"), "").unwrap();
     stand.service.wait_for(&execution, Status::Succeeded).await;
-    assert_eq!(stand.ecs.running(ACCOUNT).await, new);
-    let ecs = stand.ecs.client(ACCOUNT).await;
-    let revisions = ecs.list_task_definitions().family_prefix("web").send().await.unwrap();
-    assert_eq!(revisions.task_definition_arns().len(), 2, "{revisions:?}");
+    let files = unzip(&stand.service.artifact(&execution, "Built").await);
+    assert_eq!(files["made.txt"], "made\n");
     stand.service.assert_one_result_a_job();
     stand.service.assert_no_crimes();
-    ecs.delete_service().cluster("dev").service("web").force(true).send().await.unwrap();
 }
