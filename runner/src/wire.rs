@@ -30,7 +30,7 @@ use crate::identity;
 use crate::image::{EngineAddress, ImageBuilder, ImageOrder, ImageOutcome, Images, OldBuilds};
 use crate::progress::Progress;
 use crate::recorder::Recorder;
-use crate::run::{Options, Ports, Prefetched, Run};
+use crate::run::{Options, Ports, Prefetched, Room, Run};
 use crate::secret::{AwsSecrets, GivenSecrets, SecretText, Secrets, parse_given};
 use crate::settings::Environment;
 use crate::sink::{Answer, Ask, JsonLines, LogFiles, Plain, Sink, Terminal};
@@ -178,6 +178,7 @@ fn ports(
         deployer: Arc::new(EcsDeployer::new(aws, EcsConfig::default())),
         caches: LocalCache::at(folders.caches()),
         numbers: None,
+        room: Arc::new(Room::of_machine()),
     };
     Ok((ports, engine))
 }

@@ -1,5 +1,5 @@
-//! A fault run: many jobs, several workers of one fleet that are killed again and again, calls that are throttled, fail, or
-//! lose their answer, and an engine that goes away if need be. At the end each job was reported once and with the right
+//! A fault run: many jobs, several workers of one fleet that are killed again and again or cut off from everything but
+//! their engine, calls that are throttled, fail, or lose their answer, and an engine that goes away if need be. At the end each job was reported once and with the right
 //! result, each log is whole, and nothing is left in the engine.
 
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use crate::codepipeline::{
 };
 use crate::engine::PrivateEngine;
 use crate::images;
+use crate::line::Line;
 use crate::table::{TABLE, table};
 use crate::worker::{WorkerProcess, WorkerSpec};
 
@@ -49,6 +50,8 @@ pub struct FaultRun {
 pub struct Suffered {
     /// Workers killed.
     pub kills: u32,
+    /// Workers cut off for a while.
+    pub cuts: u32,
     /// Restarts of the engine.
     pub restarts: u32,
 }
@@ -72,7 +75,7 @@ impl FaultRun {
             (0..self.jobs).map(|number| service.start_execution(&format!("app-{number}"))).collect();
         let suffered = fleet.suffer(&service, &executions, &say).await;
         service.faults().clear();
-        for worker in &mut fleet.workers {
+        for Member { worker, .. } in &mut fleet.members {
             worker.signal(Signal::SIGTERM);
             assert_eq!(worker.ended().await, 0, "{}", worker.log());
         }
@@ -103,9 +106,15 @@ impl FaultRun {
 struct Fleet {
     run: FaultRun,
     folder: PathBuf,
-    spec: WorkerSpec,
-    workers: Vec<WorkerProcess>,
+    members: Vec<Member>,
     engine: Option<PrivateEngine>,
+}
+
+/// A worker, and its line to everything.
+struct Member {
+    line: Line,
+    spec: WorkerSpec,
+    worker: WorkerProcess,
 }
 
 impl Fleet {
@@ -114,17 +123,21 @@ impl Fleet {
             true => Some(PrivateEngine::start(&folder.join("engine"), image).await),
             false => None,
         };
-        let mut spec = WorkerSpec::new(&service.endpoint(), ACCOUNT, image);
-        spec = spec.with(&["--table", TABLE, "--seats", "3", "--type", "build"]);
-        spec.environment.extend(engine.iter().map(|engine| ("DOCKER_HOST".to_owned(), engine.host())));
-        let state = |number: u64| folder.join(format!("worker-{number}"));
-        let workers = (0..run.workers).map(|number| WorkerProcess::start(&spec, &state(number))).collect();
-        Self { run, folder, spec, workers, engine }
+        let mut members = Vec::new();
+        for number in 0..run.workers {
+            let line = Line::to(service.endpoint().trim_start_matches("http://").to_owned()).await;
+            let mut spec = WorkerSpec::new(&format!("http://{}", line.host), ACCOUNT, image);
+            spec = spec.with(&["--table", TABLE, "--seats", "3", "--type", "build"]);
+            spec.environment.extend(engine.iter().map(|engine| ("DOCKER_HOST".to_owned(), engine.host())));
+            let worker = WorkerProcess::start(&spec, &folder.join(format!("worker-{number}")));
+            members.push(Member { line, spec, worker });
+        }
+        Self { run, folder, members, engine }
     }
 
     /// Disturbs until all is over.
     async fn suffer(&mut self, service: &CodePipeline, executions: &[String], say: &impl Fn(String)) -> Suffered {
-        let (mut suffered, begun) = (Suffered { kills: 0, restarts: 0 }, Instant::now());
+        let (mut suffered, begun) = (Suffered { kills: 0, cuts: 0, restarts: 0 }, Instant::now());
         let is_over = |execution: &&String| service.status(execution).is_some_and(Status::is_over);
         loop {
             let over = executions.iter().filter(is_over).count();
@@ -135,16 +148,22 @@ impl Fleet {
             let late = executions.iter().find(|one| !is_over(one)).map(|one| service.report(one));
             assert!(begun.elapsed() < longest, "{over} are over: {late:?}");
             tokio::time::sleep(Duration::from_millis(500 + fastrand::u64(..2500))).await;
-            match &mut self.engine {
-                Some(engine) if fastrand::u8(..4) == 0 => {
+            let member = &mut self.members[fastrand::usize(..self.run.workers as usize)];
+            match (fastrand::u8(..4), &mut self.engine) {
+                (0, Some(engine)) => {
                     engine.restart().await;
                     suffered.restarts += 1;
                 }
+                (1, _) => {
+                    member.line.cut(true);
+                    // Shorter than a lease, or longer.
+                    tokio::time::sleep(Duration::from_millis(fastrand::u64(..8000))).await;
+                    member.line.cut(false);
+                    suffered.cuts += 1;
+                }
                 _ => {
-                    let worker = &mut self.workers[fastrand::usize(..self.run.workers as usize)];
-                    worker.kill();
-                    let state = worker.state.clone();
-                    *worker = WorkerProcess::start(&self.spec, &state);
+                    member.worker.kill();
+                    member.worker = WorkerProcess::start(&member.spec, &member.worker.state.clone());
                     suffered.kills += 1;
                 }
             }
@@ -161,14 +180,14 @@ impl Fleet {
         assert!(service.jobs().iter().all(|job| job.result.is_some()), "a job has no result");
         // A worker that dies between a result and its own note of it tells the result again, and is refused.
         service.assert_no_crimes_but(&[Crime::ResultTwice]);
-        let logs: Vec<String> = self.workers.iter().flat_map(WorkerProcess::build_logs).collect();
+        let logs: Vec<String> = self.members.iter().flat_map(|member| member.worker.build_logs()).collect();
         let whole = logs.iter().filter(|log| log.lines().any(|line| line == "last")).count();
         assert!(whole >= executions.len(), "{whole} of {} logs are whole", executions.len());
         for log in logs {
             let times = |text: &str| log.lines().filter(|line| *line == text).count();
             assert!(times("first") <= 1 && times("last") <= 1, "a command ran twice:\n{log}");
         }
-        for worker in &self.workers {
+        for Member { worker, .. } in &self.members {
             let left = (worker.left_in_engine().await, worker.waiting_in_engine());
             assert_eq!(left, (Vec::new(), Vec::new()), "{}", worker.log());
             assert!(!worker.log().contains(" ERROR "), "{}", worker.log());
@@ -177,8 +196,8 @@ impl Fleet {
 
     /// Ends what is there, and leaves nothing behind.
     fn remove(self) {
-        let Self { folder, workers, engine, .. } = self;
-        drop(workers);
+        let Self { folder, members, engine, .. } = self;
+        drop(members);
         drop(engine);
         std::fs::remove_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     }

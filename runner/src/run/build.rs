@@ -3,38 +3,32 @@
 use std::path::Path;
 use std::time::Duration;
 
-use pipeline_spec::plan::{Build, EnvironmentVariable, ValueSource};
+use pipeline_spec::plan::Build;
 use pipeline_spec::quantity::duration_text;
+use tokio::sync::SemaphorePermit;
 
-use super::Run;
-use super::environment::{Facts, input_directory, source_directory, variables};
+use super::environment::{input_directory, source_directory};
 use super::program::program;
 use super::watch::Watched;
+use super::{Place, Run};
 use crate::cache::{CacheKey, Lease, Trust, directories};
 use crate::cancel::Reason;
 use crate::clock;
 use crate::engine::{Ending, Mount, SandboxKey, SandboxSpec, ServiceSpec};
 use crate::event::{ListedPhase, Outcome, What};
 use crate::fault::{Fault, FaultKind};
-use crate::secret::{SecretName, SecretText};
 use crate::state::BuildState;
 use crate::store::new_build_id;
 
 /// How often a sandbox is started that ends before its program begins: so it does when the engine goes away at that moment.
 const STARTS: u32 = 3;
 
-/// Between two attempts to learn the secrets of a build that runs.
-const SECRETS: Duration = Duration::from_secs(15);
-
-/// Variables of a build, plain and secret.
-type Environment = (Vec<(String, String)>, Vec<(String, SecretText)>);
-
 impl Run {
     /// Runs a build, or goes on with one that an earlier process started.
     pub(super) async fn build(&self, action: &str, build: &Build) -> Result<Outcome, Fault> {
         let queued = Duration::from_secs(build.timeouts.queued_seconds);
         let slot = tokio::select! {
-            slot = tokio::time::timeout(queued, self.slots.acquire()) => slot,
+            slot = tokio::time::timeout(queued, self.place(action, build)) => slot,
             reason = self.cancel.requested() => return Ok(Self::stopped(reason)),
         };
         let Ok(_slot) = slot else {
@@ -47,6 +41,19 @@ impl Run {
         let result = self.in_sandbox(action, build, &key, &mut cache).await;
         self.remove_meanwhile(action, key, sandbox, cache);
         result
+    }
+
+    /// Waits until the build may begin: until few enough others of the run are under way, and the machine has what its
+    /// limits name. What an earlier process began runs already.
+    async fn place(&self, action: &str, build: &Build) -> (Option<SemaphorePermit<'_>>, Place) {
+        let room = &self.ports.room;
+        if self.recorder.with(|state| state.action(action).is_some_and(|known| known.build.is_some())) {
+            return (None, room.take_at_once(&build.limits));
+        }
+        self.recorder.progress(Some(action)).doing("queued");
+        // The semaphore is never closed.
+        let slot = self.slots.acquire().await.ok();
+        (slot, room.take(&build.limits).await)
     }
 
     /// `cache` is the lease of what is mounted in a sandbox that may still write to it.
@@ -77,33 +84,6 @@ impl Run {
             }
         };
         self.fresh(action, build, key, &state, cache).await
-    }
-
-    /// Whoever follows a build must know its secrets, to mask them. The build does without us meanwhile, so it is not
-    /// given up because nobody can tell them at the moment.
-    async fn know_secrets(&self, action: &str, build: &Build, earlier: &BuildState) -> Result<(), Fault> {
-        let mut told = false;
-        loop {
-            let fault = match self.environment(action, build, earlier, 0).await {
-                Ok(_) => return Ok(()),
-                Err(fault) => fault,
-            };
-            if !matches!(fault.kind, FaultKind::System | FaultKind::Permission) {
-                return Err(fault);
-            }
-            if !told {
-                self.notice(
-                    action,
-                    true,
-                    &format!("the build runs on, and is followed once its secrets are known: {fault}"),
-                );
-                told = true;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(SECRETS) => {}
-                _ = self.cancel.requested() => return Err(fault),
-            }
-        }
     }
 
     /// Starts the sandbox and watches it.
@@ -251,61 +231,6 @@ impl Run {
             .collect()
     }
 
-    /// CodeBuild's variables, then the plan's in rising precedence. Secret values are masked from here on.
-    async fn environment(
-        &self,
-        action: &str,
-        build: &Build,
-        state: &BuildState,
-        start: i64,
-    ) -> Result<Environment, Fault> {
-        let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_default();
-        let mut plain = variables(&Facts {
-            uuid: state.id.rsplit(':').next().unwrap_or_default(),
-            project: &build.project,
-            number: state.number,
-            image: &state.image,
-            source_directory: &state.source_directory,
-            initiator: &self.options.user,
-            region: self.options.region.as_deref(),
-            account: self.options.account.as_deref(),
-            start,
-            revision: &revision,
-        });
-        let mut names = Vec::new();
-        for EnvironmentVariable { name, value } in winners(&build.environment) {
-            match value {
-                ValueSource::Plain(template) => {
-                    plain.retain(|(known, _)| known != name);
-                    plain.push((name.clone(), self.render(template)?));
-                }
-                ValueSource::ParameterStore(parameter) => {
-                    names.push((name.clone(), SecretName::Parameter(parameter.clone())));
-                }
-                ValueSource::SecretsManager(reference) => {
-                    names.push((name.clone(), SecretName::Secret(reference.clone())));
-                }
-            }
-        }
-        let (variables, names): (Vec<_>, Vec<_>) = names.into_iter().unzip();
-        if names.is_empty() {
-            return Ok((plain, Vec::new()));
-        }
-        self.recorder.progress(Some(action)).doing("reading secrets");
-        let values = self.ports.secrets.values(&names).await?;
-        self.mask(&variables, &values)?;
-        Ok((plain, variables.into_iter().zip(values).collect()))
-    }
-
-    /// Masks values from here on, and passes on what the user should know about them.
-    pub(super) fn mask(&self, names: &[String], values: &[SecretText]) -> Result<(), Fault> {
-        let named: Vec<_> = names.iter().cloned().zip(values.iter().cloned()).collect();
-        for text in self.recorder.mask(&named)? {
-            self.recorder.tell(What::Notice { action: None, warning: true, text });
-        }
-        Ok(())
-    }
-
     /// What the end of a sandbox means for the build.
     async fn finish(
         &self,
@@ -355,18 +280,6 @@ impl Run {
         });
         self.recorder.tell(What::PhaseFinished { action: action.to_owned(), phase: phase.to_owned(), outcome });
     }
-}
-
-/// Of several variables of one name the last one, in the order of the names' first appearance.
-fn winners(all: &[EnvironmentVariable]) -> Vec<&EnvironmentVariable> {
-    let mut winners: Vec<&EnvironmentVariable> = Vec::new();
-    for variable in all {
-        match winners.iter_mut().find(|known| known.name == variable.name) {
-            Some(known) => *known = variable,
-            None => winners.push(variable),
-        }
-    }
-    winners
 }
 
 /// The phases that have commands.

@@ -12,9 +12,11 @@ mod gate;
 mod image;
 mod program;
 mod removal;
+mod room;
 mod seat;
 mod stage;
 mod values;
+mod variables;
 mod watch;
 mod workspace;
 
@@ -37,6 +39,7 @@ use crate::secret::Secrets;
 use crate::source::{Revision, Sources};
 use crate::store::{BuildNumbers, RunFolders};
 
+pub use room::{Place, Room};
 pub use seat::Seat;
 
 /// The edges that a run works through.
@@ -58,6 +61,8 @@ pub struct Ports {
     pub caches: LocalCache,
     /// Counts builds for a fleet; `None`: this machine counts for itself.
     pub numbers: Option<BuildNumbers>,
+    /// What all builds of this process may use together.
+    pub room: Arc<Room>,
 }
 
 /// What a run was started with besides its plan; kept in the record, so that a later process can go on.

@@ -20,7 +20,7 @@ use runner::image::{ImageOrder, ImageOutcome, Images, PushedImage};
 use runner::progress::Progress;
 use runner::recorder::Recorder;
 use runner::report::progress_lines;
-use runner::run::{Options, Ports, Run};
+use runner::run::{Options, Ports, Room, Run};
 use runner::secret::MemorySecrets;
 use runner::sink::{LogFiles, Sink};
 use runner::source::{Revision, Sources};
@@ -101,6 +101,7 @@ impl World {
             deployer: Arc::new(self.deployer.clone()),
             caches: LocalCache::at(self.folders().caches()),
             numbers: None,
+            room: Arc::new(Room::of_machine()),
         };
         let (plan, options, cancel) = (self.plan.clone(), self.options.clone(), self.cancel.clone());
         (Run::new("one".to_owned(), plan, options, ports, recorder, cancel, own, None, None, None), events)
