@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
 SLUICE = os.environ["SLUICE"]
 IMAGE = os.environ["BUSYBOX_IMAGE"]
@@ -55,10 +56,10 @@ def docker(*words, **kwargs):
     subprocess.run(["docker", "run", "--rm", IMAGE, *words], check=True, **{**QUIET, **kwargs})
 
 
-def sluice(folder, *words, **kwargs):
+def sluice(folder, *words, image=IMAGE, **kwargs):
     """One run. Its state directory is made anew, so that nothing is warm but the engine."""
     state = folder / "state"
-    command = [SLUICE, "--state-dir", str(state), "run", "--format", "plain", "--image", IMAGE, *words]
+    command = [SLUICE, "--state-dir", str(state), "run", "--format", "plain", "--image", image, *words]
     started = subprocess.Popen(command, cwd=folder, **{**QUIET, "stderr": subprocess.DEVNULL, **kwargs})
     _, status, usage = os.wait4(started.pid, 0)
     if os.waitstatus_to_exitcode(status):
@@ -72,6 +73,14 @@ def timed(work):
     return (time.perf_counter() - started) * 1000
 
 
+def idle():
+    """Waits until the engine has cleared away what it was left with: that is no other case's time."""
+    engine = Engine()
+    while engine.call("GET", "/containers/json?all=1&filters=" + urllib.parse.quote('{"label":["sluice.run"]}')):
+        time.sleep(0.01)
+    engine.close()
+
+
 def interleaved(rounds, cases, between=lambda: None):
     """Milliseconds of each case, the cases in turn; one round before that is not counted."""
     taken = {name: [] for name in cases}
@@ -79,6 +88,7 @@ def interleaved(rounds, cases, between=lambda: None):
         for name, work in cases.items():
             spent = timed(work)
             between()
+            idle()
             if number > 0:
                 taken[name].append(spent)
     return taken
@@ -192,8 +202,35 @@ def log():
 
     taken = interleaved(min(ROUNDS, 3), {"sluice": ours, "docker run > file": theirs}, between)
     row(f"{LOG_MIB} MiB printed", taken, "sluice", "docker run > file", 0.20)
+    shown_from_a_file(line, count)
     verdict = "byte-exact" if exact and all(exact) else "NOT BYTE-EXACT"
     print(f"| {LOG_MIB} MiB printed: peak memory | | {max(peaks):.0f} MiB | | | ≤ 64 MiB {'✓' if max(peaks) <= 64 else '✗'}, {verdict} |")
+
+
+def shown_from_a_file(line, count):
+    """The same output from one process that does nothing but print it, where the case above has two that make it."""
+    command = "cat /log/full"
+    image = f"sluice-bench/log:{LOG_MIB}"
+    dockerfile = f"FROM {IMAGE}\nRUN mkdir /log && yes '{line.strip()}' | head -n {count} > /log/full\n"
+    build = ["docker", "build", "--quiet", "--tag", image, "-"]
+    subprocess.run(build, input=dockerfile.encode(), check=True, stdout=subprocess.DEVNULL)
+    folder = workspace("cat", {"buildspec.yml": buildspec([command])})
+
+    def ours():
+        with open(ROOT / "shown", "wb") as shown:
+            sluice(folder, image=image, stdout=shown)
+
+    def theirs():
+        with open(ROOT / "baseline", "wb") as out:
+            run = ["docker", "run", "--rm", image, "sh", "-c", command]
+            subprocess.run(run, check=True, stdin=subprocess.DEVNULL, stdout=out)
+
+    try:
+        between = lambda: shutil.rmtree(folder / "state", ignore_errors=True)
+        taken = interleaved(min(ROUNDS, 3), {"sluice": ours, "docker run > file": theirs}, between)
+        row(f"{LOG_MIB} MiB shown from a file", taken, "sluice", "docker run > file", 0.20)
+    finally:
+        subprocess.run(["docker", "image", "rm", "--force", image], check=True, stdout=subprocess.DEVNULL)
 
 
 def lines():
