@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{Collected, Origin, Rules, collect};
+use crate::artifact::{Base, Collected, Rules, collect};
 
 /// How many cases of a report are kept; all are counted.
 pub const CASES_KEPT: usize = 500;
@@ -59,12 +59,12 @@ pub struct FailedTest {
 }
 
 /// Reads the report files that the globs match under a base directory, with the rules of artifacts. What cannot be
-/// read is told in sentences beside the report.
+/// read is told in sentences beside the report. It blocks.
 #[must_use]
-pub fn read(group: &str, files: &[String], origin: Origin<'_>) -> (TestReport, Vec<String>) {
+pub fn read(group: &str, files: &[String], base: &Base) -> (TestReport, Vec<String>) {
     let mut report = TestReport { group: group.to_owned(), ..TestReport::default() };
     let rules = Rules { files: files.to_vec(), ..Rules::default() };
-    let (members, mut problems) = match collect(&rules, origin) {
+    let (members, mut problems) = match collect(&rules, base) {
         Collected::Selected(selection) => (selection.members, selection.notices),
         Collected::Failed { message, mut notices } => {
             let message = match message.as_str() {
