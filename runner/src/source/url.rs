@@ -76,6 +76,12 @@ impl Address {
         if !(url.starts_with("./") || url.starts_with("../")) {
             return Self::parse(url);
         }
+        let joined = |base: &str| {
+            joined(base, url).ok_or_else(|| {
+                Fault::configuration(format!("`{url}` goes up further than {base} has a path"))
+                    .hint("a relative URL stays on its parent's host: write a whole URL for another one")
+            })
+        };
         Ok(match self {
             Self::CodeCommit { region, profile, .. } => Self::CodeCommit {
                 region: region.clone(),
@@ -83,10 +89,10 @@ impl Address {
                 repository: url.rsplit('/').next().unwrap_or_default().to_owned(),
             },
             Self::CodeCommitHttps { region, host, path } => {
-                Self::CodeCommitHttps { region: region.clone(), host: host.clone(), path: joined(path, url) }
+                Self::CodeCommitHttps { region: region.clone(), host: host.clone(), path: joined(path)? }
             }
-            Self::Url { url: base, login } => Self::Url { url: joined(base, url), login: login.clone() },
-            Self::Path(base) => Self::Path(PathBuf::from(joined(&base.to_string_lossy(), url))),
+            Self::Url { url: base, login } => Self::Url { url: joined(base)?, login: login.clone() },
+            Self::Path(base) => Self::Path(PathBuf::from(joined(&base.to_string_lossy())?)),
         })
     }
 }
@@ -162,24 +168,49 @@ fn without_login(text: &str) -> String {
     }
 }
 
-/// Git's rule for relative URLs: each `../` takes one part of the base away.
-fn joined(base: &str, relative: &str) -> String {
-    let mut base = base.trim_end_matches('/');
+/// Git's rule for relative URLs: each `../` takes one part of the base's path away. `None` when it has none left: what
+/// comes before is the host, and its login is for no other.
+fn joined(base: &str, relative: &str) -> Option<String> {
+    let (authority, mut path, mut separator) = apart(base.trim_end_matches('/'));
     let mut rest = relative;
-    let mut separator = '/';
     loop {
         if let Some(more) = rest.strip_prefix("../") {
             rest = more;
-            let Some(at) = base.rfind(['/', ':']) else { break };
-            separator = if base.as_bytes()[at] == b':' { ':' } else { '/' };
-            base = &base[..at];
+            match path.rfind('/') {
+                _ if path.is_empty() || path.ends_with("..") => return None,
+                Some(at) => path = &path[..at],
+                None => path = "",
+            }
         } else if let Some(more) = rest.strip_prefix("./") {
             rest = more;
         } else {
             break;
         }
     }
-    format!("{base}{separator}{rest}")
+    let mut joined = authority.to_owned();
+    for part in [path, rest].into_iter().filter(|part| !part.is_empty()) {
+        joined.push_str(std::mem::replace(&mut separator, "/"));
+        joined.push_str(part);
+    }
+    Some(joined)
+}
+
+/// The host of an address, its path, and what stands between them.
+fn apart(base: &str) -> (&str, &str, &'static str) {
+    if let Some(start) = base.find("://").map(|at| at + 3) {
+        let end = base[start..].find('/').map_or(base.len(), |at| start + at);
+        return (&base[..end], base[end..].trim_start_matches('/'), "/");
+    }
+    match base.split_once(':').filter(|_| scp_like(base)) {
+        Some((host, path)) => match path.strip_prefix('/') {
+            Some(path) => (host, path, ":/"),
+            None => (host, path, ":"),
+        },
+        None => match base.strip_prefix('/') {
+            Some(path) => ("", path, "/"),
+            None => ("", base, ""),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -249,5 +280,23 @@ mod tests {
         assert!(join("/srv/a", "./b").contains("/srv/a/b"));
         assert!(join("codecommit::eu-west-1://p@a", "../b").contains(r#"profile: Some("p"), repository: "b""#));
         assert!(join("/srv/a", "https://h/x").contains("https://h/x"));
+        assert!(join("srv/a", "../b").contains(r#"Path("srv/b")"#));
+        assert!(join("git@h:/a/b", "../../c").contains("git@h:/c"));
+        assert!(join("https://me:pw@h/a/b", "../c").contains(r#"url: "https://h/a/c", login: Some(("me", "pw"))"#));
+    }
+
+    #[test]
+    fn a_relative_address_stays_on_its_host() {
+        for (base, to) in [
+            ("https://me:pw@h/a/b", "../../../evil.com/x"),
+            ("https://me:pw@h/a/b", "../../../../evil.com/x"),
+            ("https://git-codecommit.us-east-1.amazonaws.com/v1/repos/r", "../../../../x"),
+            ("ssh://git@h/a", "../../evil.com/x"),
+            ("git@h:a/b", "../../../evil.com:x"),
+        ] {
+            let fault = Address::parse(base).unwrap().join(to).unwrap_err();
+            assert_eq!(fault.kind, crate::fault::FaultKind::Configuration, "{base} {to}");
+            assert!(!fault.message.contains("pw"), "{fault}");
+        }
     }
 }
