@@ -183,6 +183,20 @@ fn no_base_directory_leads_out_of_its_folder() {
 }
 
 #[test]
+fn a_link_is_kept_only_if_it_leads_to_a_place_in_the_artifact() {
+    let root = tree(&["shared/s", "dist/a", "dist/lib -> ../shared", "dist/in/up -> ../a", "dist/same -> a"]);
+    let mut linked = rules(&["**/*"]);
+    linked.enable_symlinks = true;
+    let expected = "a\nin/up -> ../a\nsame -> a
+        # `lib` leads out of the artifact (to ../shared) and is left out";
+    check(&root, &linked, Some("dist"), expected);
+    linked.discard_paths = true;
+    let expected = "a\nsame -> a\n# `in/up` leads out of the artifact (to ../a) and is left out
+        # `lib` leads out of the artifact (to ../shared) and is left out";
+    check(&root, &linked, Some("dist"), expected);
+}
+
+#[test]
 fn a_pipe_is_left_out_and_said_so() {
     let root = tree(&["a"]);
     nix::unistd::mkfifo(&root.path().join("src/pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
