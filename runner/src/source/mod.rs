@@ -111,20 +111,19 @@ impl Default for Config {
 pub struct Revisions {
     git: git::Git,
     buckets: Option<Arc<dyn Buckets>>,
-    allowed: Names,
 }
 
 impl Revisions {
     /// One with these settings, that asks `identities` for whoever signs for CodeCommit.
     #[must_use]
     pub fn new(config: Config, identities: codecommit::Identities) -> Self {
-        Self { git: git::Git { config, identities }, buckets: None, allowed: Names::default() }
+        Self { git: git::Git { config, identities, allowed: Names::default() }, buckets: None }
     }
 
-    /// The same, that clones no other repositories than these, wherever they are named.
+    /// The same, that clones no other repositories than these, wherever they are named; submodules too.
     #[must_use]
     pub fn of_repositories(mut self, allowed: Names) -> Self {
-        self.allowed = allowed;
+        self.git.allowed = allowed;
         self
     }
 
@@ -153,7 +152,6 @@ impl Sources for Revisions {
         let revision = match source {
             Source::Folder { path } => folder::fetch(&self.git.config, path, into, around).await?,
             Source::Git { url, reference, depth, submodules } => {
-                self.allowed.check("repository", url)?;
                 let wish = git::Wish { reference: reference.as_deref(), depth: *depth, submodules: *submodules };
                 self.git.fetch(url, &wish, into, around).await?
             }
@@ -164,8 +162,7 @@ impl Sources for Revisions {
                         "{object}: only a worker's job has artifacts as a source"
                     )));
                 };
-                let cloning = bundle::Cloning { git: &self.git, allowed: &self.allowed };
-                bundle::fetch(cloning, buckets.as_ref(), &object, revision.as_deref(), into, around).await?
+                bundle::fetch(&self.git, buckets.as_ref(), &object, revision.as_deref(), into, around).await?
             }
         };
         let mark = into.join(UNFINISHED);

@@ -1,6 +1,7 @@
 //! Addresses of Git repositories: the forms that Git, git-remote-codecommit and the AWS CLI take. Pure; it knows no
 //! network, no credentials and no Region but those that are written in the address.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -39,6 +40,22 @@ pub(super) enum Address {
     },
     /// A repository on this machine.
     Path(PathBuf),
+}
+
+/// The form in which it may be written, without a login.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CodeCommit { region, profile, repository } => {
+                let region = region.iter().map(|region| format!("::{region}"));
+                let profile = profile.iter().map(|profile| format!("{profile}@"));
+                write!(f, "codecommit{}://{}{repository}", region.collect::<String>(), profile.collect::<String>())
+            }
+            Self::CodeCommitHttps { host, path, .. } => write!(f, "https://{host}{path}"),
+            Self::Url { url, .. } => f.write_str(url),
+            Self::Path(path) => write!(f, "{}", path.display()),
+        }
+    }
 }
 
 static CODECOMMIT_HOST: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -251,6 +268,23 @@ mod tests {
         );
         check("http://localhost:1/x.git", r#"Url { url: "http://localhost:1/x.git", login: None }"#);
         check("https://me:secret@/x", "Configuration: source url `https:///x`: has no host or no path");
+    }
+
+    #[test]
+    fn an_address_is_told_as_it_is_written_without_its_login() {
+        for (written, told) in [
+            ("codecommit://repo", "codecommit://repo"),
+            ("codecommit::eu-west-1://p@r", "codecommit::eu-west-1://p@r"),
+            ("https://me:pw@h/a", "https://h/a"),
+            (
+                "https://git-codecommit.us-east-1.amazonaws.com/v1/repos/r",
+                "https://git-codecommit.us-east-1.amazonaws.com/v1/repos/r",
+            ),
+            ("git@h:a/b", "git@h:a/b"),
+            ("/srv/a", "/srv/a"),
+        ] {
+            assert_eq!(Address::parse(written).unwrap().to_string(), told);
+        }
     }
 
     #[test]
