@@ -69,6 +69,13 @@ pub trait Sources: Send + Sync {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Revision, Fault>;
+
+    /// Brings a folder that was fetched once into another one, for somebody who may change it. Objects of a repository
+    /// are linked where that can be: they are of a mirror as it is, and nobody but runs has them.
+    async fn copy(&self, fetched: &Path, into: &Path, progress: &Progress, cancel: &Cancel) -> Result<Revision, Fault> {
+        let source = Source::Folder { path: fetched.display().to_string() };
+        self.fetch(&source, into, progress, cancel).await
+    }
 }
 
 /// How sources are fetched on this machine.
@@ -165,9 +172,13 @@ impl Sources for Revisions {
                 bundle::fetch(&self.git, buckets.as_ref(), &object, revision.as_deref(), into, around).await?
             }
         };
-        let mark = into.join(UNFINISHED);
-        fs::remove_file(&mark).map_err(io_fault(&mark))?;
-        Ok(revision)
+        end(into).map(|()| revision)
+    }
+
+    async fn copy(&self, fetched: &Path, into: &Path, progress: &Progress, cancel: &Cancel) -> Result<Revision, Fault> {
+        begin(into)?;
+        let revision = folder::copy(fetched, into, git::Around { progress, cancel }).await?;
+        end(into).map(|()| revision)
     }
 }
 
@@ -183,6 +194,12 @@ fn begin(into: &Path) -> Result<(), Fault> {
             .hint("give a folder that is empty or not there"));
     }
     fs::write(&mark, "").map_err(io_fault(&mark))
+}
+
+/// The folder is whole.
+fn end(into: &Path) -> Result<(), Fault> {
+    let mark = into.join(UNFINISHED);
+    fs::remove_file(&mark).map_err(io_fault(&mark))
 }
 
 fn empty(folder: &Path) -> Result<(), Fault> {
