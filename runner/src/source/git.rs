@@ -161,11 +161,16 @@ impl Git {
     /// Throws away what is damaged: the mirror, and what was linked out of it.
     async fn discard(&self, remote: &Remote, place: &Place, cancel: &Cancel) -> Result<(), Fault> {
         let mirror = Mirror::of(&self.config.cache, &remote.url);
-        if let Some(_lock) = mirror.lock(self.config.lock_wait, cancel).await? {
-            mirror.discard()?;
-        }
-        super::empty(&place.git_dir)?;
-        super::empty_but(&place.work, &[".git", super::UNFINISHED])
+        let lock = mirror.lock(self.config.lock_wait, cancel).await?;
+        let place = place.clone();
+        on_thread(move || {
+            if lock.is_some() {
+                mirror.discard()?;
+            }
+            super::empty(&place.git_dir)?;
+            super::empty_but(&place.work, &[".git", super::UNFINISHED])
+        })
+        .await?
     }
 }
 

@@ -154,7 +154,7 @@ impl Sources for Revisions {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Revision, Fault> {
-        begin(into)?;
+        begin(into).await?;
         let around = git::Around { progress, cancel };
         let revision = match source {
             Source::Folder { path } => folder::fetch(&self.git.config, path, into, around).await?,
@@ -176,14 +176,19 @@ impl Sources for Revisions {
     }
 
     async fn copy(&self, fetched: &Path, into: &Path, progress: &Progress, cancel: &Cancel) -> Result<Revision, Fault> {
-        begin(into)?;
+        begin(into).await?;
         let revision = folder::copy(fetched, into, git::Around { progress, cancel }).await?;
         end(into).map(|()| revision)
     }
 }
 
 /// Makes the folder ready: absent, empty, or left by an interrupted fetch.
-fn begin(into: &Path) -> Result<(), Fault> {
+async fn begin(into: &Path) -> Result<(), Fault> {
+    let into = into.to_owned();
+    git::on_thread(move || make_ready(&into)).await?
+}
+
+fn make_ready(into: &Path) -> Result<(), Fault> {
     fs::create_dir_all(into).map_err(io_fault(into))?;
     let mark = into.join(UNFINISHED);
     let found = fs::read_dir(into).map_err(io_fault(into))?.next().is_some();
