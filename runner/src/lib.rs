@@ -23,6 +23,7 @@ pub mod identity;
 pub mod image;
 #[cfg(test)]
 mod imports;
+mod link;
 pub mod logs;
 pub mod mask;
 pub mod memory;

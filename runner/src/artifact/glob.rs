@@ -66,7 +66,7 @@ impl Globs {
 
 /// The components of a pattern before the first with a wildcard, the last one (a file's name) excepted when there is
 /// none.
-pub(super) fn fixed_part(pattern: &str) -> &str {
+pub(crate) fn fixed_part(pattern: &str) -> &str {
     let mut end = 0;
     for (at, _) in pattern.match_indices('/').chain([(pattern.len(), "")]) {
         if has_wildcard(&pattern[..at]) {

@@ -3,6 +3,7 @@
 //! Collecting is three steps: `walk` lists what is there, `select` decides from the list alone, and [`store`]
 //! copies. The rules are those of the CodeBuild user guide, "Build specification reference", `artifacts`.
 
+mod base;
 mod collect;
 mod glob;
 mod select;
@@ -14,8 +15,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use collect::{Origin, collect};
+pub use base::Base;
+pub use collect::collect;
 pub use glob::Globs;
+pub(crate) use glob::fixed_part;
 pub use store::{Destination, store};
 
 /// Which files are taken, and under what names.

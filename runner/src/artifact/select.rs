@@ -1,9 +1,11 @@
 //! Decides from a listing what goes into a bundle, and under what name.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::walk::Found;
 use super::{Globs, Member, MemberKind, Selection};
+use crate::link;
 
 /// Selects from what was found, base directory by base directory; of two members with one name the later is kept.
 pub(super) fn select(found: Vec<Found>, files: &Globs, exclude: &Globs, discard_paths: bool) -> Selection {
@@ -22,6 +24,13 @@ pub(super) fn select(found: Vec<Found>, files: &Globs, exclude: &Globs, discard_
             }
         };
         let short = name.rsplit('/').next().unwrap_or(&name);
+        if let MemberKind::Link { target } = &kind {
+            let folder = Path::new(if discard_paths { short } else { &name }).parent().unwrap_or(Path::new(""));
+            if !link::stays_inside(folder, Path::new(target)) {
+                notices.push(format!("`{name}` leads out of the artifact (to {target}) and is left out"));
+                continue;
+            }
+        }
         let member = Member { name: if discard_paths { short.to_owned() } else { name.clone() }, path, kind };
         if let Some((before, _)) = members.insert(member.name.clone(), (name.clone(), member.clone())) {
             notices.push(match discard_paths {

@@ -28,12 +28,13 @@ pub(super) fn evaluate(cron: &str, time_zone: &str, deadline: Timestamp, now: Ti
         Ok(window) => window,
         Err(why) => return Verdict::Failed { why },
     };
-    if window.is_open(&window.minute_of(now)) {
-        return Verdict::Passed { why: format!("the window `{cron}` ({time_zone}) is open") };
-    }
     let end = shown(deadline, &window.zone);
+    // Also when it is open by now: whoever was away for the rule's time must not find that there was none.
     if now >= deadline {
         return Verdict::Failed { why: format!("the window `{cron}` ({time_zone}) did not open before {end}") };
+    }
+    if window.is_open(&window.minute_of(now)) {
+        return Verdict::Passed { why: format!("the window `{cron}` ({time_zone}) is open") };
     }
     match window.opens(now) {
         None => Verdict::Failed { why: format!("the window `{cron}` ({time_zone}) never opens") },
@@ -198,9 +199,11 @@ mod tests {
         let said = evaluate("0 9 * * *", "UTC", at("2026-03-02T12:00:00Z"), now);
         let why = "the window `0 9 * * *` (UTC) opens at 2026-03-03 09:00 UTC, later than the rule may wait (until 2026-03-02 12:00 UTC)";
         assert_eq!(said, Verdict::Failed { why: why.to_owned() });
-        let said = evaluate("* 9 * * *", "UTC", now, now);
-        assert!(
-            matches!(said, Verdict::Failed { ref why } if why.ends_with("did not open before 2026-03-02 10:00 UTC"))
-        );
+        for cron in ["* 9 * * *", "* 10 * * *"] {
+            let said = evaluate(cron, "UTC", now, now);
+            assert!(
+                matches!(said, Verdict::Failed { ref why } if why.ends_with("did not open before 2026-03-02 10:00 UTC"))
+            );
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bytes::Bytes;
@@ -25,6 +26,9 @@ use crate::progress::Progress;
 /// The label on every image that Sluice builds; its value is the repository. Clean-up finds images by it.
 pub(super) const LABEL: &str = "sluice.image";
 
+/// How long the engine may take to hear that a build is given up. It sees the connections close all the same.
+const STOPPING: Duration = Duration::from_secs(5);
+
 /// What came of a build.
 pub(super) enum Built {
     /// The image's id, `sha256:…`.
@@ -46,8 +50,8 @@ pub(super) async fn build(
         Ok(context) => context,
         Err(wrong) => return Ok(Built::Failed(wrong)),
     };
-    let session = session::open(engine, order.secrets.clone(), credentials).await?;
-    let path = request_path(order, name, &context.dockerfile, &session.id);
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let path = request_path(order, name, &context.dockerfile, &id);
     let (body, mut unread) = context_body(context);
     let request = Request::builder()
         .method(Method::POST)
@@ -57,13 +61,14 @@ pub(super) async fn build(
         .body(body)
         .map_err(|error| Fault::system(format!("a build request could not be made: {error}")))?;
     let work = async {
+        let _session = session::open(engine, &id, order.secrets.clone(), credentials).await?;
         let answer = engine.send(request).await?;
         follow(engine, answer, progress).await
     };
     let built = tokio::select! {
         built = work => built,
         reason = cancel.requested() => {
-            stop(engine, &session.id).await;
+            stop(engine, &id).await;
             return Err(Fault::stopped(format!("the image build was stopped ({reason:?})").to_lowercase()));
         }
     };
@@ -79,8 +84,10 @@ async fn stop(engine: &EngineAddress, id: &str) {
     let Ok(request) = Request::post(format!("/build/cancel?id={id}")).header("Host", "engine").body(empty()) else {
         return;
     };
-    if let Err(fault) = engine.send(request).await {
-        tracing::debug!(%fault, "the engine was not told to give a build up");
+    match tokio::time::timeout(STOPPING, engine.send(request)).await {
+        Ok(Err(fault)) => tracing::debug!(%fault, "the engine was not told to give a build up"),
+        Err(_) => tracing::debug!("the engine did not say that it gives a build up"),
+        Ok(Ok(_)) => {}
     }
 }
 
@@ -183,4 +190,37 @@ fn refused(engine: &EngineAddress, transcript: &Transcript, error: &str) -> Resu
             .hint("free some disk space (`docker system df` shows what takes it)"));
     }
     Ok(Built::Failed(transcript.failure(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::Reason;
+    use crate::image::ecr::Ecr;
+
+    #[tokio::test]
+    async fn an_engine_that_says_nothing_does_not_hold_up_a_stop() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\n").unwrap();
+        let socket = folder.path().join("engine.sock");
+        let silent = tokio::net::UnixListener::bind(&socket).unwrap();
+        let order = ImageOrder {
+            context: folder.path().to_owned(),
+            dockerfile: "Dockerfile".to_owned(),
+            ..ImageOrder::default()
+        };
+        let aws = crate::aws::Aws::default();
+        let credentials = Arc::new(Credentials::new(Ecr::new(aws), None));
+        let (engine, progress, cancel) = (EngineAddress::Unix(socket), Progress::silent(), Cancel::new());
+        let stopping = async {
+            let connection = silent.accept().await.unwrap();
+            cancel.request(Reason::Stopped);
+            // The engine keeps the connection that asks it to stop, too, and is gone in the end.
+            let again = silent.accept().await.unwrap();
+            tokio::time::pause();
+            (connection, again)
+        };
+        let (built, _held) = tokio::join!(build(&engine, &order, "name", credentials, &progress, &cancel), stopping);
+        assert!(built.is_err_and(|fault| fault.kind == crate::fault::FaultKind::Stopped));
+    }
 }

@@ -180,7 +180,11 @@ impl Images for ImageBuilder {
         progress.doing(format!("building {}", order.repository));
         let credentials = Arc::new(self.credentials.preferring(&place.host, place.pair.clone()));
         match build(&self.engine, order, &local_name(order), credentials, progress, cancel).await? {
-            Built::Image(image) => until_stopped(cancel, self.publish(&place, order, &image, progress)).await,
+            Built::Image(image) => {
+                // The build may have taken longer than the credentials live that it began with.
+                let publish = async { self.publish(&self.place(order).await?, order, &image, progress).await };
+                until_stopped(cancel, publish).await
+            }
             Built::Failed(text) => Ok(ImageOutcome::Failed(text)),
         }
     }

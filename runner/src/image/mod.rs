@@ -36,7 +36,7 @@ pub use shelf::OldBuilds;
 pub use socket::EngineAddress;
 
 /// An image to build and push, with every reference filled in.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct ImageOrder {
     /// The context folder on this machine.
     pub context: PathBuf,

@@ -118,8 +118,15 @@ impl Repository {
     pub(super) async fn end(&self, upload: &Url, digest: &str, rest: Bytes) -> Result<(), Fault> {
         let mut url = upload.clone();
         url.query_pairs_mut().append_pair("digest", digest);
-        let request = self.request(Method::PUT, &url).await.header(CONTENT_TYPE, "application/octet-stream");
-        let answer = request.body(rest).timeout(FILED).send().await.map_err(|error| self.broken(&error))?;
+        let put = async || {
+            let request = self.request(Method::PUT, &url).await.header(CONTENT_TYPE, "application/octet-stream");
+            request.body(rest.clone()).timeout(FILED).send().await.map_err(|error| self.broken(&error))
+        };
+        let mut answer = put().await?;
+        // A token may have expired while the blob was streamed.
+        if answer.status() == StatusCode::UNAUTHORIZED && self.authenticate(&answer).await? {
+            answer = put().await?;
+        }
         self.expect(answer, StatusCode::CREATED).await?;
         Ok(())
     }
@@ -298,5 +305,46 @@ mod tests {
         let text = r#"{"errors":[{"code":"TAG_INVALID","message":"it is immutable"}]}"#;
         assert_eq!(said_in(text), "TAG_INVALID: it is immutable");
         assert_eq!(said_in("<html>\n…"), "<html>");
+    }
+
+    /// Answers each request with what `answer` makes of its head.
+    async fn registry(answer: impl Fn(&str, &str) -> String + Send + 'static) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let own = host.clone();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(connection.read_u8().await.unwrap());
+                }
+                let text = answer(&own, &String::from_utf8_lossy(&head).to_ascii_lowercase());
+                connection.write_all(text.as_bytes()).await.unwrap();
+                connection.shutdown().await.unwrap();
+            }
+        });
+        host
+    }
+
+    #[tokio::test]
+    async fn a_token_that_expires_while_a_layer_is_sent_is_asked_for_again() {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let host = registry(|host, head| {
+            let close = "connection: close\r\ncontent-length";
+            let bearer = format!("www-authenticate: Bearer realm=\"http://{host}/token\",service=\"r\"");
+            match head.split(' ').next() {
+                Some("get") => format!("HTTP/1.1 200 OK\r\n{close}: 15\r\n\r\n{{\"token\":\"new\"}}"),
+                Some("put") if head.contains("authorization: bearer new") => {
+                    format!("HTTP/1.1 201 Created\r\n{close}: 0\r\n\r\n")
+                }
+                _ => format!("HTTP/1.1 401 Unauthorized\r\n{bearer}\r\n{close}: 0\r\n\r\n"),
+            }
+        })
+        .await;
+        let repository = Repository::new(Client::new(), &host, "app", None).unwrap();
+        *repository.authorization.lock().await = Some("Bearer old".to_owned());
+        let upload = Url::parse(&format!("http://{host}/v2/app/blobs/uploads/1")).unwrap();
+        repository.end(&upload, "sha256:0", Bytes::new()).await.unwrap();
     }
 }

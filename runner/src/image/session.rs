@@ -16,8 +16,9 @@ use bollard::moby::filesync::v1::{
     CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse, GetTokenAuthorityRequest,
     GetTokenAuthorityResponse, VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse,
 };
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use hyper::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tonic::{Request, Response, Status};
 
@@ -28,8 +29,6 @@ use crate::secret::SecretText;
 
 /// An open session; it ends when dropped.
 pub(super) struct Session {
-    /// What the build request names it by.
-    pub(super) id: String,
     serving: JoinHandle<()>,
 }
 
@@ -39,6 +38,9 @@ impl Drop for Session {
     }
 }
 
+/// How much may be on its way in the process.
+const BUFFER: usize = 64 * 1024;
+
 /// The methods that this client answers, as the engine wants them announced.
 const METHODS: [&str; 4] = [
     "/moby.buildkit.secrets.v1.Secrets/GetSecret",
@@ -47,15 +49,15 @@ const METHODS: [&str; 4] = [
     "/grpc.health.v1.Health/Watch",
 ];
 
-/// Opens a session and answers in the background.
+/// Opens the session that the build request names by `id`, and answers in the background.
 ///
 /// An engine without BuildKit (Podman, a very old Docker) has no sessions: a `Configuration` fault.
 pub(super) async fn open(
     engine: &EngineAddress,
+    id: &str,
     secrets: BTreeMap<String, SecretText>,
     credentials: Arc<Credentials>,
 ) -> Result<Session, Fault> {
-    let id = uuid::Uuid::new_v4().simple().to_string();
     let mut headers = format!("X-Docker-Expose-Session-Uuid: {id}\r\nX-Docker-Expose-Session-Name: sluice\r\n");
     for method in METHODS {
         headers.push_str(&format!("X-Docker-Expose-Session-Grpc-Method: {method}\r\n"));
@@ -68,19 +70,36 @@ pub(super) async fn open(
         }
         Err(status) => return Err(Fault::system(format!("{engine} refused a BuildKit session with status {status}"))),
     };
+    Ok(serve(connection, secrets, credentials))
+}
+
+/// Answers on a connection until the session is dropped or the other side closes it.
+///
+/// The server hands its connection to a task that nobody else can end, so it gets one of ours, and the engine's is tied
+/// to it by the session's own task: when that ends, so do both.
+fn serve<C>(mut connection: C, secrets: BTreeMap<String, SecretText>, credentials: Arc<Credentials>) -> Session
+where
+    C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let serving = tokio::spawn(async move {
-        let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(connection)]);
-        let served = tonic::transport::Server::builder()
+        let (mut ours, served) = tokio::io::duplex(BUFFER);
+        let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(served)]);
+        let server = tonic::transport::Server::builder()
             .add_service(HealthServer::new(Healthy))
             .add_service(SecretsServer::new(SecretMounts(secrets)))
             .add_service(AuthServer::new(RegistryAuth(credentials)))
-            .serve_with_incoming(incoming)
-            .await;
-        if let Err(error) = served {
+            .serve_with_incoming(incoming.chain(futures_util::stream::pending()));
+        let ended = tokio::select! {
+            served = server => served.map_err(|error| error.to_string()),
+            copied = tokio::io::copy_bidirectional(&mut connection, &mut ours) => {
+                copied.map(drop).map_err(|error| error.to_string())
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "the build session ended");
         }
     });
-    Ok(Session { id, serving })
+    Session { serving }
 }
 
 /// `RUN --mount=type=secret`.
@@ -149,5 +168,29 @@ impl Health for Healthy {
 
     async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
         Ok(Response::new(Box::pin(futures_util::stream::once(async { Ok(serving()) }))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::image::ecr::Ecr;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_is_dropped_closes_its_connection() {
+        let (mut engine, connection) = tokio::io::duplex(1024);
+        let aws = crate::aws::Aws::default();
+        let credentials = Arc::new(Credentials::new(Ecr::new(aws), None));
+        let session = serve(connection, BTreeMap::new(), credentials);
+        engine.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        engine.read_u8().await.unwrap();
+        drop(session);
+        let mut rest = Vec::new();
+        let closed = tokio::time::timeout(Duration::from_secs(3600), engine.read_to_end(&mut rest)).await;
+        assert!(closed.is_ok_and(|read| read.is_ok()), "the connection is still open");
     }
 }

@@ -11,10 +11,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{Collected, Origin, Rules, collect};
+use crate::artifact::{Base, Collected, Rules, collect};
 
 /// How many cases of a report are kept; all are counted.
 pub const CASES_KEPT: usize = 500;
+
+/// How many bytes the cases of a report may take as JSON. A report is one event, and an item of DynamoDB holds 400 KB.
+const TEXT_KEPT: usize = 200_000;
 
 /// Files beyond this many bytes are no test reports.
 const LARGEST_FILE: u64 = 256 * 1024 * 1024;
@@ -59,12 +62,12 @@ pub struct FailedTest {
 }
 
 /// Reads the report files that the globs match under a base directory, with the rules of artifacts. What cannot be
-/// read is told in sentences beside the report.
+/// read is told in sentences beside the report. It blocks.
 #[must_use]
-pub fn read(group: &str, files: &[String], origin: Origin<'_>) -> (TestReport, Vec<String>) {
+pub fn read(group: &str, files: &[String], base: &Base) -> (TestReport, Vec<String>) {
     let mut report = TestReport { group: group.to_owned(), ..TestReport::default() };
     let rules = Rules { files: files.to_vec(), ..Rules::default() };
-    let (members, mut problems) = match collect(&rules, origin) {
+    let (members, mut problems) = match collect(&rules, base) {
         Collected::Selected(selection) => (selection.members, selection.notices),
         Collected::Failed { message, mut notices } => {
             let message = match message.as_str() {
@@ -75,11 +78,16 @@ pub fn read(group: &str, files: &[String], origin: Origin<'_>) -> (TestReport, V
             (Vec::new(), notices)
         }
     };
+    let mut room = TEXT_KEPT;
     for member in members.iter().filter(|member| member.path.is_file()) {
         match read_file(&member.path) {
-            Ok(of_file) => report.add(of_file),
+            Ok(of_file) => report.add(of_file, &mut room),
             Err(why) => problems.push(format!("`{}` {why}", member.name)),
         }
+    }
+    let (broken, kept) = (report.failed + report.errors, report.failures.len());
+    if broken > kept as u64 {
+        problems.push(format!("the messages of {kept} of {broken} failed tests are kept: the rest is too much"));
     }
     (report, problems)
 }
@@ -94,8 +102,8 @@ fn read_file(path: &Path) -> Result<TestReport, String> {
 }
 
 impl TestReport {
-    /// Adds what another file says.
-    fn add(&mut self, other: Self) {
+    /// Adds what another file says, with its cases as far as there is room.
+    fn add(&mut self, other: Self, room: &mut usize) {
         self.files += 1;
         self.total += other.total;
         self.passed += other.passed;
@@ -103,8 +111,13 @@ impl TestReport {
         self.errors += other.errors;
         self.skipped += other.skipped;
         self.duration += other.duration;
-        let room = CASES_KEPT.saturating_sub(self.failures.len());
-        self.failures.extend(other.failures.into_iter().take(room));
+        for case in other.failures {
+            let bytes = serde_json::to_string(&case).map_or(usize::MAX, |text| text.len());
+            if self.failures.len() < CASES_KEPT && bytes <= *room {
+                *room -= bytes;
+                self.failures.push(case);
+            }
+        }
     }
 }
 

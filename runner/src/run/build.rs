@@ -176,7 +176,7 @@ impl Run {
         let source = state.source_directory.clone();
         let mut mounts = vec![Mount { host: workspace, container: source, read_only: false, seeded: false }];
         for (index, (name, host)) in inputs.into_iter().enumerate() {
-            let container = input_directory(state.id.rsplit(':').next().unwrap_or_default(), index);
+            let container = input_directory(&state.id, index);
             environment.push((format!("CODEBUILD_SRC_DIR_{name}"), container.clone()));
             mounts.push(Mount { host, container, read_only: false, seeded: false });
         }

@@ -5,12 +5,13 @@ use std::path::{Component, Path, PathBuf};
 use pipeline_spec::plan::{Artifacts, Build, NextAfterFailure};
 
 use super::Run;
+use super::environment::input_directory;
 use super::program::{base_of_artifacts, base_of_report, name_of_artifacts, name_of_report};
 use super::watch::Watched;
-use crate::artifact::{self, Collected, Destination, Origin, Rules};
+use crate::artifact::{self, Base, Collected, Destination, Rules, fixed_part};
 use crate::engine::SandboxKey;
 use crate::event::{Outcome, What};
-use crate::fault::Fault;
+use crate::fault::{Fault, io};
 use crate::report::junit;
 
 /// Where an ended build's files are.
@@ -18,10 +19,27 @@ struct Remains<'a> {
     action: &'a str,
     key: &'a SandboxKey,
     watched: &'a Watched,
-    /// The source directory on this machine.
-    source: PathBuf,
-    /// The source directory in the container.
-    source_directory: String,
+    mounts: Mounts,
+}
+
+/// The folders that the build saw: where it saw them, and where they are on this machine. The first is the source.
+struct Mounts(Vec<(String, PathBuf)>);
+
+impl Mounts {
+    fn source(&self) -> PathBuf {
+        self.0.first().map(|(_, host)| host.clone()).unwrap_or_default()
+    }
+
+    /// A base directory as the build sees it, on this machine; `None` when it lies in none of the folders.
+    fn base(&self, written: &str) -> Option<Base> {
+        if !written.starts_with('/') {
+            return Some(Base::within(self.source(), written, written));
+        }
+        self.0.iter().find_map(|(container, host)| {
+            let inside = Path::new(written).strip_prefix(container).ok()?;
+            Some(Base::within(host.clone(), &inside.to_string_lossy(), written))
+        })
+    }
 }
 
 impl Run {
@@ -45,15 +63,20 @@ impl Run {
         if watched.failures.iter().any(|(section, _)| ended(section)) {
             return Ok(outcome);
         }
-        let source_directory = self.recorder.with(|state| {
-            let build = state.action(action).and_then(|known| known.build.as_ref());
-            build.map(|build| build.source_directory.clone()).unwrap_or_default()
-        });
-        let source = self.workspace_path(action);
-        let remains = Remains { action, key, watched: &watched, source, source_directory };
+        let remains = Remains { action, key, watched: &watched, mounts: self.mounts(action) };
         self.read_reports(build, &remains).await?;
         let uploaded = self.upload(build, &remains).await?;
         Ok(if outcome.succeeded() { uploaded } else { outcome })
+    }
+
+    fn mounts(&self, action: &str) -> Mounts {
+        let (build, source) = self.recorder.with(|state| {
+            let build = state.action(action).and_then(|known| known.build.as_ref());
+            build.map(|build| (build.id.clone(), build.source_directory.clone())).unwrap_or_default()
+        });
+        let inputs = self.options.inputs.iter().enumerate();
+        let inputs = inputs.map(|(index, input)| (input_directory(&build, index), self.folders.input(&input.name)));
+        Mounts(std::iter::once((source, self.workspace_path(action))).chain(inputs).collect())
     }
 
     fn export(&self, action: &str, build: &Build, watched: &Watched) {
@@ -76,9 +99,10 @@ impl Run {
         for (index, group) in build.reports.iter().enumerate() {
             let name = remains.watched.expanded.get(&name_of_report(index)).unwrap_or(&group.name);
             let base = remains.watched.expanded.get(&base_of_report(index)).map(String::as_str);
-            let scratch = scratch()?;
+            let scratch = self.scratch(remains.action)?;
             let base = self.on_this_machine(remains, base, scratch.path()).await?;
-            let (report, problems) = junit::read(name, &group.files, origin(remains, base.as_deref()));
+            let (of_group, files) = (name.clone(), group.files.clone());
+            let (report, problems) = on_thread(move || junit::read(&of_group, &files, &base)).await?;
             for text in problems {
                 self.notice(remains.action, true, format!("report {name}: {text}"));
             }
@@ -117,9 +141,9 @@ impl Run {
         artifacts: &Artifacts,
     ) -> Result<Outcome, Fault> {
         let base = remains.watched.expanded.get(&base_of_artifacts(index)).map(String::as_str);
-        let scratch = scratch()?;
-        let here = self.on_this_machine(remains, base, scratch.path()).await?;
-        let collected = artifact::collect(&Rules::from(artifacts), origin(remains, here.as_deref()));
+        let scratch = self.scratch(remains.action)?;
+        let (rules, here) = (Rules::from(artifacts), self.on_this_machine(remains, base, scratch.path()).await?);
+        let collected = on_thread(move || artifact::collect(&rules, &here)).await?;
         self.recorder.tell(What::ArtifactCollected {
             action: remains.action.to_owned(),
             identifier: identifier.map(str::to_owned),
@@ -145,10 +169,7 @@ impl Run {
             false => Destination::Folder(folder.join(name)),
         };
         let (progress, cancel) = (self.recorder.progress(Some(remains.action)), self.cancel.clone());
-        let storing =
-            tokio::task::spawn_blocking(move || artifact::store(&selection, &destination, &progress, &cancel));
-        let bundle =
-            storing.await.map_err(|error| Fault::system(format!("artifacts could not be stored: {error}")))??;
+        let bundle = on_thread(move || artifact::store(&selection, &destination, &progress, &cancel)).await??;
         self.recorder.tell(What::ArtifactStored {
             action: remains.action.to_owned(),
             identifier: identifier.map(str::to_owned),
@@ -160,42 +181,38 @@ impl Run {
         Ok(Outcome::Succeeded)
     }
 
-    /// A base directory as the build sees it, as a path on this machine. What lies in no mounted folder is copied out.
+    /// A base directory as the build sees it, on this machine. What lies in no mounted folder is copied out.
     async fn on_this_machine(
         &self,
         remains: &Remains<'_>,
-        base: Option<&str>,
+        written: Option<&str>,
         scratch: &Path,
-    ) -> Result<Option<String>, Fault> {
-        let Some(base) = base.filter(|base| !base.is_empty()) else { return Ok(None) };
-        if !base.starts_with('/') {
-            return Ok(Some(base.to_owned()));
+    ) -> Result<Base, Fault> {
+        let written = written.unwrap_or_default().trim();
+        if written.is_empty() {
+            return Ok(Base::all(remains.mounts.source()));
         }
-        if let Ok(inside) = Path::new(base).strip_prefix(&remains.source_directory) {
-            return Ok(Some(remains.source.join(inside).display().to_string()));
+        if let Some(base) = remains.mounts.base(written) {
+            return Ok(base);
         }
-        let (fixed, glob) = split_at_glob(base);
+        let (fixed, rest) = written.split_at(fixed_part(written).len());
+        let fixed = if fixed.is_empty() { "/" } else { fixed.trim_end_matches('/') };
         self.ports.sandboxes.copy_out(remains.key, fixed, scratch).await?;
-        let copied = scratch.join(Path::new(fixed).file_name().unwrap_or_default());
-        let whole = if glob.is_empty() { copied } else { copied.join(glob) };
-        Ok(Some(whole.display().to_string()))
+        let copied = Path::new(fixed).file_name().unwrap_or_default().to_string_lossy();
+        Ok(Base::within(scratch.to_owned(), format!("{copied}{rest}").trim_start_matches('/'), written))
+    }
+
+    /// A folder that is gone when it is dropped; what a build leaves may be more than fits in the system's own.
+    fn scratch(&self, action: &str) -> Result<tempfile::TempDir, Fault> {
+        let folder = self.folders.build(action);
+        std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempdir_in(&folder)).map_err(io(&folder))
     }
 }
 
-fn origin<'a>(remains: &'a Remains<'_>, base: Option<&'a str>) -> Origin<'a> {
-    Origin { source: &remains.source, base, boundary: &remains.source }
-}
-
-fn scratch() -> Result<tempfile::TempDir, Fault> {
-    tempfile::tempdir().map_err(|error| Fault::system(format!("no temporary folder can be made: {error}")))
-}
-
-/// The directories before the first wildcard, and the rest.
-fn split_at_glob(path: &str) -> (&str, &str) {
-    match path.find(['*', '?', '[', '{']) {
-        None => (path.trim_end_matches('/'), ""),
-        Some(at) => path[..at].rsplit_once('/').map_or(("/", path), |(fixed, _)| (fixed, &path[fixed.len() + 1..])),
-    }
+/// Does what takes long on the disk.
+async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Fault::system(format!("collecting what the build left: {error}")))
 }
 
 /// A name that stays in its folder, whatever the shell made of it.
@@ -208,4 +225,37 @@ fn plain_name(name: Option<&str>) -> String {
         })
         .collect();
     if kept.is_empty() { "artifact".to_owned() } else { kept.join("/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_the_container_is_looked_for_in_what_is_mounted_there_and_never_beyond_it() {
+        let root = tempfile::tempdir().unwrap();
+        for file in ["workspace/dist/a", "tools/dist/b", "dist/secret"] {
+            let path = root.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let at = |name: &str| root.path().join(name);
+        let mounts = Mounts(vec![("/c/src1/src".into(), at("workspace")), ("/c/src11/src".into(), at("tools"))]);
+        let names = |written: &str| {
+            let rules = Rules { files: vec!["**/*".into()], ..Rules::default() };
+            mounts.base(written).map(|base| match artifact::collect(&rules, &base) {
+                Collected::Selected(selection) => selection.members.into_iter().map(|member| member.name).collect(),
+                Collected::Failed { message, .. } => vec![message],
+            })
+        };
+        let one = |text: &str| Some(vec![text.to_owned()]);
+        assert_eq!(names("dist"), one("a"));
+        assert_eq!(names("/c/src1/src/dist"), one("a"));
+        assert_eq!(names("/c/src1/src"), one("dist/a"));
+        assert_eq!(names("/c/src11/src/d*"), one("b"));
+        assert_eq!(names("/opt/dist"), None);
+        for out in ["/c/src1/src/../dist", "/c/src1/src/../../..", "/c/src11/src/..", "../dist"] {
+            assert_eq!(names(out), one(&format!("the base directory {out} leads out of the source")));
+        }
+    }
 }

@@ -84,8 +84,9 @@ pub(super) fn source_directory(uuid: &str, revision: &Revision) -> String {
     }
 }
 
-/// Where a further input is in the container: beside the source.
-pub(super) fn input_directory(uuid: &str, index: usize) -> String {
+/// Where a further input is in the container of a build, which is named `project:uuid`: beside the source.
+pub(super) fn input_directory(build: &str, index: usize) -> String {
+    let uuid = build.rsplit(':').next().unwrap_or_default();
     format!("/codebuild/output/src{}{}/src", digits(uuid), index + 1)
 }
 

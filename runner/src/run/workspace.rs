@@ -48,9 +48,7 @@ impl Run {
     }
 
     async fn fetch(&self, source: &Source, into: &Path, progress: &Progress) -> Result<Revision, Fault> {
-        if into.exists() {
-            tokio::fs::remove_dir_all(into).await.map_err(crate::fault::io(into))?;
-        }
+        clear(into).await?;
         self.ports.sources.fetch(source, into, progress, &self.cancel).await
     }
 
@@ -81,12 +79,17 @@ impl Run {
             return Ok(source.clone());
         }
         let into = self.own_workspace(action);
-        let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_default();
-        let copy = match &self.plan.source {
-            Source::Folder { .. } | Source::Artifact { .. } => Source::Folder { path: source.display().to_string() },
-            git @ Source::Git { .. } => pinned(git, &revision),
-        };
-        self.fetch(&copy, &into, &self.recorder.progress(Some(action))).await?;
+        let progress = self.recorder.progress(Some(action));
+        match &self.plan.source {
+            Source::Folder { .. } | Source::Artifact { .. } => {
+                clear(&into).await?;
+                self.ports.sources.copy(source, &into, &progress, &self.cancel).await?;
+            }
+            git @ Source::Git { .. } => {
+                let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_default();
+                self.fetch(&pinned(git, &revision), &into, &progress).await?;
+            }
+        }
         Ok(into)
     }
 
@@ -101,6 +104,14 @@ impl Run {
 
     fn readers_of_source(&self) -> usize {
         self.plan.stages.iter().flat_map(|stage| &stage.actions).filter(|action| needs_source(action)).count()
+    }
+}
+
+/// Removes what an earlier process left.
+async fn clear(folder: &Path) -> Result<(), Fault> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(crate::fault::io(folder)(error)),
+        _ => Ok(()),
     }
 }
 

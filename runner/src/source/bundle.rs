@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::Revision;
+use super::git::{Around, Git, Wish};
 use super::unpack::{self, Format};
-use super::{Revision, git};
 use crate::bucket::{Buckets, Object};
 use crate::fault::{Fault, io};
-use crate::trust::Names;
 
 /// What a source action leaves with `OutputArtifactFormat=CODEBUILD_CLONE_REF` in the place of a zip.
 #[derive(Deserialize)]
@@ -22,20 +22,13 @@ struct CloneReference {
 /// A reference is a few hundred bytes; anything longer is none.
 const LONGEST_REFERENCE: u64 = 64 * 1024;
 
-/// How a reference is followed.
-pub(super) struct Cloning<'a> {
-    pub(super) git: &'a git::Git,
-    /// The repositories that may be cloned.
-    pub(super) allowed: &'a Names,
-}
-
 pub(super) async fn fetch(
-    cloning: Cloning<'_>,
+    git: &Git,
     buckets: &dyn Buckets,
     object: &Object,
     revision: Option<&str>,
     into: &Path,
-    around: git::Around<'_>,
+    around: Around<'_>,
 ) -> Result<Revision, Fault> {
     // Beside the folder, so that nothing but the artifact is ever in it.
     let scratch = into.parent().unwrap_or(into);
@@ -44,9 +37,9 @@ pub(super) async fn fetch(
     buckets.get(object, &file, around.progress, around.cancel).await?;
     let Some(format) = Format::of(&file, &object.key)? else {
         let reference = clone_reference(&file, object)?;
-        cloning.allowed.check("repository", &reference.clone_url)?;
-        let wish = git::Wish { reference: Some(&reference.commit_id), depth: None, submodules: true };
-        let fetched = cloning.git.fetch(&reference.clone_url, &wish, into, around).await?;
+        // CodeBuild brings submodules only where a project asks for them, and a pipeline's action cannot.
+        let wish = Wish { reference: Some(&reference.commit_id), depth: None, submodules: false };
+        let fetched = git.fetch(&reference.clone_url, &wish, into, around).await?;
         return Ok(Revision { branch: fetched.branch.or(reference.branch_name), ..fetched });
     };
     around.progress.doing(format!("unpacking {object}"));

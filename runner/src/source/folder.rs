@@ -16,7 +16,7 @@ use ignore::WalkBuilder;
 
 use super::copied::{self, Copied};
 use super::git::{Around, on_thread};
-use super::mirror::{Mirror, copy_objects};
+use super::mirror::{Mirror, copy_objects, link_objects};
 use super::{Config, Revision, parallel};
 use crate::cancel::Cancel;
 use crate::fault::{Fault, io as io_fault};
@@ -32,20 +32,37 @@ pub(super) async fn fetch(config: &Config, path: &str, into: &Path, around: Arou
     if !root.is_dir() {
         return Err(Fault::configuration(format!("source folder {}: is not a folder", root.display())));
     }
-    around.progress.doing(format!("copying {}", root.display()));
     let mirror = Mirror::of(&config.cache, &root.to_string_lossy());
+    around.progress.doing(format!("copying {}", root.display()));
     // Objects are only ever added, and each under a name that says what is in it, so a lock that is slow is done without.
     let lock = mirror.lock(config.lock_wait, around.cancel).await?;
-    let apart: Vec<PathBuf> =
-        [into, config.cache.as_path()].iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let apart = [into, config.cache.as_path()].iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let copied = copy_tree(root, into, apart, Some(mirror), around).await;
+    drop(lock);
+    copied
+}
+
+/// Copies a folder that was fetched before, whose objects may be linked, into one that is empty.
+pub(super) async fn copy(fetched: &Path, into: &Path, around: Around<'_>) -> Result<Revision, Fault> {
+    let root = fetched.canonicalize().map_err(io_fault(fetched))?;
+    around.progress.doing(format!("copying {}", root.display()));
+    copy_tree(root, into, Vec::new(), None, around).await
+}
+
+async fn copy_tree(
+    root: PathBuf,
+    into: &Path,
+    apart: Vec<PathBuf>,
+    mirror: Option<Mirror>,
+    around: Around<'_>,
+) -> Result<Revision, Fault> {
     let (into, progress, cancel) = (into.to_owned(), around.progress.clone(), around.cancel.clone());
     on_thread(move || {
         let copy = Copying { root: &root, into: &into, apart: &apart, progress: &progress, cancel: &cancel };
         let revision = match git_folders(&root) {
-            Some(folders) => copy.work_tree(&folders, &mirror),
+            Some(folders) => copy.work_tree(&folders, mirror.as_ref()),
             None => copy.files(&HashSet::new()).map(|()| Revision::default()),
         };
-        drop(lock);
         revision.map(|revision| Revision { repository: root.display().to_string(), ..revision })
     })
     .await?
@@ -82,7 +99,7 @@ enum Kind {
 }
 
 impl Copying<'_> {
-    fn work_tree(&self, folders: &GitFolders, mirror: &Mirror) -> Result<Revision, Fault> {
+    fn work_tree(&self, folders: &GitFolders, mirror: Option<&Mirror>) -> Result<Revision, Fault> {
         self.repository(folders, mirror)?;
         let git_dir = self.into.join(".git");
         let damaged = |error: git2::Error| {
@@ -121,14 +138,20 @@ impl Copying<'_> {
         }))
     }
 
-    fn repository(&self, folders: &GitFolders, mirror: &Mirror) -> Result<(), Fault> {
-        let (to, kept) = (self.into.join(".git"), mirror.path());
+    fn repository(&self, folders: &GitFolders, mirror: Option<&Mirror>) -> Result<(), Fault> {
+        let to = self.into.join(".git");
         for folder in ["objects", "refs/heads", "refs/tags"] {
             let path = to.join(folder);
             fs::create_dir_all(&path).map_err(io_fault(&path))?;
         }
-        copy_objects(&folders.common.join("objects"), &kept.join("objects"))?;
-        mirror.link_objects(&to)?;
+        let objects = folders.common.join("objects");
+        match mirror {
+            Some(mirror) => {
+                copy_objects(&objects, &mirror.path().join("objects"))?;
+                mirror.link_objects(&to)?;
+            }
+            None => link_objects(&objects, &to.join("objects"))?,
+        }
         let mut files = vec![(folders.own.join("HEAD"), "HEAD".into()), (folders.own.join("index"), "index".into())];
         for name in ["packed-refs", "shallow"] {
             files.push((folders.common.join(name), name.into()));

@@ -16,11 +16,14 @@ use super::{Config, Revision};
 use crate::cancel::Cancel;
 use crate::fault::Fault;
 use crate::progress::Progress;
+use crate::trust::Names;
 
 /// Fetches Git repositories.
 pub(super) struct Git {
     pub(super) config: Config,
     pub(super) identities: Identities,
+    /// The repositories that may be cloned, wherever they are named.
+    pub(super) allowed: Names,
 }
 
 /// What is to be fetched.
@@ -54,6 +57,7 @@ impl Git {
         into: &Path,
         around: Around<'_>,
     ) -> Result<Revision, Fault> {
+        self.allowed.check("repository", url)?;
         let address = Address::parse(url)?;
         let folders = (into.join(".git"), into.to_owned());
         let Brought { url, branch, done } = self.repository(&address, wish, folders, around).await?;
@@ -88,12 +92,12 @@ impl Git {
             };
             if wish.submodules {
                 for submodule in submodule::listed(&place, address, &done.submodules)? {
+                    let named = |fault: Fault| fault.doing(format!("submodule {}", submodule.work.display()));
+                    self.allowed.check("repository", &submodule.address.to_string()).map_err(named)?;
                     let commit = submodule.commit.to_string();
                     let wish = Wish { reference: Some(&commit), ..*wish };
                     let folders = (submodule.git_dir.clone(), submodule.work.clone());
-                    self.repository(&submodule.address, &wish, folders, around)
-                        .await
-                        .map_err(|fault| fault.doing(format!("submodule {}", submodule.work.display())))?;
+                    self.repository(&submodule.address, &wish, folders, around).await.map_err(named)?;
                     submodule::tie(&submodule)?;
                 }
             }
@@ -157,11 +161,16 @@ impl Git {
     /// Throws away what is damaged: the mirror, and what was linked out of it.
     async fn discard(&self, remote: &Remote, place: &Place, cancel: &Cancel) -> Result<(), Fault> {
         let mirror = Mirror::of(&self.config.cache, &remote.url);
-        if let Some(_lock) = mirror.lock(self.config.lock_wait, cancel).await? {
-            mirror.discard()?;
-        }
-        super::empty(&place.git_dir)?;
-        super::empty_but(&place.work, &[".git", super::UNFINISHED])
+        let lock = mirror.lock(self.config.lock_wait, cancel).await?;
+        let place = place.clone();
+        on_thread(move || {
+            if lock.is_some() {
+                mirror.discard()?;
+            }
+            super::empty(&place.git_dir)?;
+            super::empty_but(&place.work, &[".git", super::UNFINISHED])
+        })
+        .await?
     }
 }
 

@@ -1,7 +1,7 @@
 //! A bare mirror of each repository in a cache folder of the machine, so that a second clone brings only what is new.
 //!
-//! A mirror is a `packed-refs` file (the remote's last listing) and packs that only ever grow: nothing collects garbage
-//! in it, because builds hard-link its packs. It holds no remote, no login and no configuration of its own. It may be
+//! A mirror is a `packed-refs` file (the remote's last listing) and packs, from which no object is ever taken; small ones
+//! are made into one now and then. Builds hard-link them, and keep what they have linked. It holds no remote, no login and no configuration of its own. It may be
 //! deleted at any time. Changes happen under a lock file that other processes honour; reading needs none.
 
 use std::fs::{self, File, TryLockError};
@@ -124,7 +124,7 @@ impl Mirror {
         let lock = File::options().write(true).open(self.lock_path());
         // A time that cannot be set makes the mirror look unused, and no run fail.
         let _ = lock.and_then(|file| file.set_modified(clock::now().into()));
-        bring_objects(&self.path().join("objects"), &git_dir.join("objects"), link)
+        link_objects(&self.path().join("objects"), &git_dir.join("objects"))
     }
 
     /// Deletes the mirror, under the lock. Builds keep what they have linked.
@@ -156,6 +156,11 @@ impl Mirror {
         let fresh = path.with_extension("new");
         fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path)).map_err(io_fault(&path))
     }
+}
+
+/// Hard-links all objects of a folder into another, or copies them where that cannot be.
+pub(super) fn link_objects(from: &Path, to: &Path) -> Result<(), Fault> {
+    bring_objects(from, to, link)
 }
 
 /// Copies the objects of a repository, and of those that it borrows from, that a mirror does not have yet.

@@ -69,6 +69,13 @@ pub trait Sources: Send + Sync {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Revision, Fault>;
+
+    /// Brings a folder that was fetched once into another one, for somebody who may change it. Objects of a repository
+    /// are linked where that can be: they are of a mirror as it is, and nobody but runs has them.
+    async fn copy(&self, fetched: &Path, into: &Path, progress: &Progress, cancel: &Cancel) -> Result<Revision, Fault> {
+        let source = Source::Folder { path: fetched.display().to_string() };
+        self.fetch(&source, into, progress, cancel).await
+    }
 }
 
 /// How sources are fetched on this machine.
@@ -111,20 +118,19 @@ impl Default for Config {
 pub struct Revisions {
     git: git::Git,
     buckets: Option<Arc<dyn Buckets>>,
-    allowed: Names,
 }
 
 impl Revisions {
     /// One with these settings, that asks `identities` for whoever signs for CodeCommit.
     #[must_use]
     pub fn new(config: Config, identities: codecommit::Identities) -> Self {
-        Self { git: git::Git { config, identities }, buckets: None, allowed: Names::default() }
+        Self { git: git::Git { config, identities, allowed: Names::default() }, buckets: None }
     }
 
-    /// The same, that clones no other repositories than these, wherever they are named.
+    /// The same, that clones no other repositories than these, wherever they are named; submodules too.
     #[must_use]
     pub fn of_repositories(mut self, allowed: Names) -> Self {
-        self.allowed = allowed;
+        self.git.allowed = allowed;
         self
     }
 
@@ -148,12 +154,11 @@ impl Sources for Revisions {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Revision, Fault> {
-        begin(into)?;
+        begin(into).await?;
         let around = git::Around { progress, cancel };
         let revision = match source {
             Source::Folder { path } => folder::fetch(&self.git.config, path, into, around).await?,
             Source::Git { url, reference, depth, submodules } => {
-                self.allowed.check("repository", url)?;
                 let wish = git::Wish { reference: reference.as_deref(), depth: *depth, submodules: *submodules };
                 self.git.fetch(url, &wish, into, around).await?
             }
@@ -164,18 +169,26 @@ impl Sources for Revisions {
                         "{object}: only a worker's job has artifacts as a source"
                     )));
                 };
-                let cloning = bundle::Cloning { git: &self.git, allowed: &self.allowed };
-                bundle::fetch(cloning, buckets.as_ref(), &object, revision.as_deref(), into, around).await?
+                bundle::fetch(&self.git, buckets.as_ref(), &object, revision.as_deref(), into, around).await?
             }
         };
-        let mark = into.join(UNFINISHED);
-        fs::remove_file(&mark).map_err(io_fault(&mark))?;
-        Ok(revision)
+        end(into).map(|()| revision)
+    }
+
+    async fn copy(&self, fetched: &Path, into: &Path, progress: &Progress, cancel: &Cancel) -> Result<Revision, Fault> {
+        begin(into).await?;
+        let revision = folder::copy(fetched, into, git::Around { progress, cancel }).await?;
+        end(into).map(|()| revision)
     }
 }
 
 /// Makes the folder ready: absent, empty, or left by an interrupted fetch.
-fn begin(into: &Path) -> Result<(), Fault> {
+async fn begin(into: &Path) -> Result<(), Fault> {
+    let into = into.to_owned();
+    git::on_thread(move || make_ready(&into)).await?
+}
+
+fn make_ready(into: &Path) -> Result<(), Fault> {
     fs::create_dir_all(into).map_err(io_fault(into))?;
     let mark = into.join(UNFINISHED);
     let found = fs::read_dir(into).map_err(io_fault(into))?.next().is_some();
@@ -186,6 +199,12 @@ fn begin(into: &Path) -> Result<(), Fault> {
             .hint("give a folder that is empty or not there"));
     }
     fs::write(&mark, "").map_err(io_fault(&mark))
+}
+
+/// The folder is whole.
+fn end(into: &Path) -> Result<(), Fault> {
+    let mark = into.join(UNFINISHED);
+    fs::remove_file(&mark).map_err(io_fault(&mark))
 }
 
 fn empty(folder: &Path) -> Result<(), Fault> {

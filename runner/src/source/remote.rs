@@ -91,10 +91,8 @@ impl Remote {
     fn callbacks<'a>(&'a self, hooks: &'a Hooks) -> RemoteCallbacks<'a> {
         let mut callbacks = RemoteCallbacks::new();
         let mut asked = 0;
-        callbacks.credentials(move |url, user, allowed| {
-            asked += 1;
-            self.login.answer(asked, url, user, allowed, &hooks.ssh_keys)
-        });
+        callbacks
+            .credentials(move |url, user, allowed| self.login.answer(&mut asked, url, user, allowed, &hooks.ssh_keys));
         let mut shown = 0;
         callbacks.transfer_progress(move |stats| {
             hooks.life.fetch_add(1, Ordering::Relaxed);
@@ -122,10 +120,10 @@ fn proxy() -> ProxyOptions<'static> {
 }
 
 impl Login {
-    /// Answers the `asked`th request for a login; libgit2 asks again for as long as the server refuses.
+    /// Answers a request for a login and counts it; libgit2 asks again for as long as the server refuses.
     fn answer(
         &self,
-        asked: usize,
+        asked: &mut usize,
         url: &str,
         user: Option<&str>,
         allowed: CredentialType,
@@ -133,8 +131,10 @@ impl Login {
     ) -> Result<Cred, git2::Error> {
         let refused = || git2::Error::new(git2::ErrorCode::Auth, git2::ErrorClass::Http, "the login was refused");
         if allowed.contains(CredentialType::USERNAME) {
+            // A question before the first login, and none itself.
             return Cred::username(user.unwrap_or("git"));
         }
+        *asked += 1;
         if allowed.contains(CredentialType::SSH_KEY) {
             let user = user.unwrap_or("git");
             return match asked.checked_sub(2) {
@@ -142,7 +142,7 @@ impl Login {
                 Some(at) => ssh_keys.get(at).map_or_else(|| Err(refused()), |key| Cred::ssh_key(user, None, key, None)),
             };
         }
-        if asked > 1 {
+        if *asked > 1 {
             return Err(refused());
         }
         match self {
@@ -167,5 +167,21 @@ impl Login {
                 "the AWS credentials have expired or lack codecommit:GitPull, or the clock is wrong (`sluice doctor`)"
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_is_asked_before_the_keys_also_after_a_question_for_the_user() {
+        let key = [std::path::PathBuf::from("/nowhere/key")];
+        let mut asked = 0;
+        let mut answer = |allowed| Login::Ambient.answer(&mut asked, "ssh://h/r", None, allowed, &key);
+        assert!(answer(CredentialType::USERNAME).is_ok());
+        // The agent, the one key, and no more.
+        assert!(answer(CredentialType::SSH_KEY).is_ok() && answer(CredentialType::SSH_KEY).is_ok());
+        assert!(answer(CredentialType::SSH_KEY).is_err());
     }
 }

@@ -42,6 +42,11 @@ pub(super) fn listed(
             return Err(Fault::revision(format!(".gitmodules: `{name}` cannot be a submodule's name")));
         }
         let address = parent.join(&url).map_err(|fault| fault.doing(format!("submodule `{name}`")))?;
+        // As Git has it (`protocol.file.allow`): nobody else's repository may say what is read of this machine.
+        if matches!(address, Address::Path(_)) && !matches!(parent, Address::Path(_)) {
+            let text = format!("submodule `{name}`: {address} is a path of this machine, and its parent is not");
+            return Err(Fault::configuration(text).hint("give the submodule a URL in .gitmodules"));
+        }
         let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
         told.push_str(&format!("[submodule \"{quoted}\"]\n\tactive = true\n"));
         let (git_dir, work) = (place.git_dir.join("modules").join(&name), place.work.join(&path));
@@ -87,6 +92,18 @@ pub(super) fn relative(from: &Path, to: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    /// The submodule `lib` whose URL is `url`, of a repository at `parent`.
+    fn only(parent: &str, name: &str, url: &str) -> Result<Address, Fault> {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { git_dir: folder.path().join(".git"), work: folder.path().to_owned(), url: String::new() };
+        place.prepare().unwrap();
+        fs::write(place.git_dir.join("config"), "").unwrap();
+        let text = format!("[submodule \"{name}\"]\n\tpath = lib\n\turl = {url}\n");
+        fs::write(folder.path().join(".gitmodules"), text).unwrap();
+        let commits = [(b"lib".to_vec(), git2::Oid::ZERO_SHA1)];
+        listed(&place, &Address::parse(parent).unwrap(), &commits).map(|mut found| found.remove(0).address)
+    }
+
     #[test]
     fn a_way_between_folders_goes_up_and_down() {
         let check = |from: &str, to: &str, way: &str| assert_eq!(relative(from.as_ref(), to.as_ref()), Path::new(way));
@@ -96,14 +113,17 @@ mod tests {
 
     #[test]
     fn a_submodules_name_cannot_lead_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place { git_dir: folder.path().join(".git"), work: folder.path().to_owned(), url: String::new() };
-        place.prepare().unwrap();
-        let text = "[submodule \"../../x\"]\n\tpath = lib\n\turl = ../lib.git\n";
-        fs::write(folder.path().join(".gitmodules"), text).unwrap();
-        let parent = Address::parse("https://h/a/b").unwrap();
-        let commits = [(b"lib".to_vec(), git2::Oid::ZERO_SHA1)];
-        let fault = listed(&place, &parent, &commits).unwrap_err();
+        let fault = only("https://h/a/b", "../../x", "../lib.git").unwrap_err();
         assert!(fault.message.contains("cannot be a submodule's name"), "{fault}");
+    }
+
+    #[test]
+    fn a_path_of_this_machine_is_a_submodule_of_another_one_only() {
+        for url in ["/etc/repo", "file:///srv/repo", "srv/repo"] {
+            let fault = only("https://h/a/b", "lib", url).unwrap_err();
+            assert!(fault.message.contains("is a path of this machine"), "{fault}");
+            assert!(matches!(only("/srv/app", "lib", url), Ok(Address::Path(_))));
+        }
+        assert_eq!(only("https://h/a/b", "lib", "../c").unwrap().to_string(), "https://h/a/c");
     }
 }

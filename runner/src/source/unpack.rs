@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::cancel::Cancel;
 use crate::fault::{Fault, io as io_fault};
+use crate::link;
 
 /// What a bundle is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +91,7 @@ impl Place<'_> {
         let path = self.path(name)?;
         // Where the link stands decides what `..` leads to.
         let from = path.parent().unwrap_or(self.root).strip_prefix(self.root).unwrap_or(Path::new(""));
-        if !stays_inside(from, &target) {
+        if !link::stays_inside(from, &target) {
             return Err(outside(name).hint(format!("its link leads to {}", target.display())));
         }
         self.links.push((path, target));
@@ -99,6 +100,12 @@ impl Place<'_> {
 
     fn link(&self) -> Result<(), Fault> {
         for (path, target) in &self.links {
+            // What a link is to stand in may have become one itself.
+            let name = path.strip_prefix(self.root).unwrap_or(path);
+            let parents = name.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
+            if parents.map(|parent| self.root.join(parent)).any(|parent| parent.is_symlink()) {
+                return Err(outside(name).hint("it would be made through another link"));
+            }
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(io_fault(parent))?;
             }
@@ -121,20 +128,6 @@ impl Place<'_> {
         }
         Ok(path)
     }
-}
-
-/// Whether a link in the folder `from` that says `target` leads to a place in the bundle.
-fn stays_inside(from: &Path, target: &Path) -> bool {
-    let mut depth = from.components().count();
-    for part in target.components() {
-        match part {
-            Component::Normal(_) => depth += 1,
-            Component::CurDir => {}
-            Component::ParentDir if depth > 0 => depth -= 1,
-            _ => return false,
-        }
-    }
-    true
 }
 
 fn outside(name: &Path) -> Fault {

@@ -59,6 +59,39 @@ fn no_member_leaves_the_folder() {
     }
 }
 
+/// Links that lead out only together: `deep/dir/x` is the root, and what is behind it is the root's parent.
+const CHAIN: [(&str, &str); 3] = [("deep/dir/x", "../.."), ("y", "deep/dir/x/.."), ("y/z", "planted")];
+
+/// Links of which one is to be made through another.
+const THROUGH: [(&str, &str); 2] = [("y", "."), ("y/z", "planted")];
+
+#[test]
+fn links_do_not_lead_out_one_through_another() {
+    for (links, refused) in [(CHAIN.as_slice(), "y"), (THROUGH.as_slice(), "y/z")] {
+        let (folder, result) = unzipped(|zip| {
+            for (name, target) in links {
+                zip.add_symlink(*name, *target, SimpleFileOptions::default()).unwrap();
+            }
+        });
+        let message = format!("member {refused} leads out of the bundle");
+        assert_eq!(result, Err(message.clone()));
+        assert!(folder.path().join("z").symlink_metadata().is_err());
+
+        let mut tar = tar::Builder::new(File::create(folder.path().join("bundle")).unwrap());
+        for (name, target) in links {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            tar.append_link(&mut header, name, target).unwrap();
+        }
+        tar.into_inner().unwrap();
+        fs::remove_dir_all(folder.path().join("out")).ok();
+        fs::write(folder.path().join("z"), "kept").unwrap();
+        assert_eq!(unpacked(&folder.path().join("bundle"), "key", folder.path()), Err(message));
+        assert_eq!(fs::read(folder.path().join("z")).unwrap(), b"kept");
+    }
+}
+
 #[test]
 fn a_file_is_not_written_through_a_link_that_came_before_it() {
     let (folder, result) = unzipped(|zip| {

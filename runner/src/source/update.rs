@@ -13,7 +13,7 @@ use super::refs::{Found, Refs};
 use super::remote::{Hooks, Remote};
 use super::trouble::Trouble;
 use crate::cancel::Reason;
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 
 impl Git {
     /// Links the objects of what is wanted into the place, from the mirror alone where that is possible.
@@ -43,11 +43,14 @@ impl Git {
         let mirror = if shared { mirror } else { mirror.private() };
         let brought = self.update(remote, &mirror, wish.reference, commit, around).await;
         let linked = match &brought {
-            Ok(_) => mirror.link_objects(&place.git_dir),
+            Ok(_) => {
+                let (mirror, git_dir) = (mirror.clone(), place.git_dir.clone());
+                on_thread(move || mirror.link_objects(&git_dir)).await?
+            }
             Err(_) => Ok(()),
         };
         if !shared {
-            mirror.discard()?;
+            on_thread(move || mirror.discard()).await??;
         }
         linked?;
         brought
@@ -99,11 +102,10 @@ impl Git {
             let absent = || Fault::revision(format!("{}: no commit {id}", remote.url)).hint(hint);
             match self.converse(remote, mirror, Some(id.to_string()), around).await {
                 Ok(_) if mirror.has(id) => {}
-                Ok(_) | Err(Trouble::Damaged(_) | Trouble::Final(_)) if around.cancel.reason().is_none() => {
-                    return Err(absent().into());
-                }
+                _ if around.cancel.reason().is_some() => return Err(stopped(remote).into()),
+                Ok(_) => return Err(absent().into()),
+                Err(trouble) if says_no(&trouble) => return Err(absent().into()),
                 Err(trouble) => return Err(trouble),
-                Ok(_) => return Err(stopped(remote).into()),
             }
         }
         Ok((Found { id, branch: None }, refs.branches_and_tags()))
@@ -156,4 +158,28 @@ async fn linked(mirror: &Mirror, id: Oid, place: &Place) -> Result<Option<Refs>,
 
 fn stopped(remote: &Remote) -> Fault {
     Fault::stopped(format!("{}: fetch stopped", remote.url))
+}
+
+/// Whether a remote that was asked for a commit by its id means that it gives none; servers have no one way to say so.
+/// A full disk or a refused login is something else.
+fn says_no(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Damaged(_) => true,
+        Trouble::Final(fault) => matches!(fault.kind, FaultKind::Configuration | FaultKind::Revision),
+        Trouble::Passing(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_or_a_refused_login_is_no_answer_about_a_commit() {
+        assert!(says_no(&Trouble::Damaged(Fault::system("bad packet"))));
+        assert!(says_no(&Trouble::Final(Fault::configuration("remote error: upload-pack: not our ref"))));
+        assert!(!says_no(&Trouble::Final(Fault::system("no space left on device"))));
+        assert!(!says_no(&Trouble::Final(Fault::permission("access refused"))));
+        assert!(!says_no(&Trouble::Passing(Fault::system("connection reset"))));
+    }
 }

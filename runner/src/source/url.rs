@@ -1,6 +1,7 @@
 //! Addresses of Git repositories: the forms that Git, git-remote-codecommit and the AWS CLI take. Pure; it knows no
 //! network, no credentials and no Region but those that are written in the address.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -41,6 +42,22 @@ pub(super) enum Address {
     Path(PathBuf),
 }
 
+/// The form in which it may be written, without a login.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CodeCommit { region, profile, repository } => {
+                let region = region.iter().map(|region| format!("::{region}"));
+                let profile = profile.iter().map(|profile| format!("{profile}@"));
+                write!(f, "codecommit{}://{}{repository}", region.collect::<String>(), profile.collect::<String>())
+            }
+            Self::CodeCommitHttps { host, path, .. } => write!(f, "https://{host}{path}"),
+            Self::Url { url, .. } => f.write_str(url),
+            Self::Path(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
 static CODECOMMIT_HOST: LazyLock<Option<Regex>> = LazyLock::new(|| {
     // The AWS CLI's credential helper, which also takes China's hosts by their prefix.
     Regex::new(r"^(?:vpce-.+\.)?git-codecommit(?:-fips)?\.([^.]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?$").ok()
@@ -76,6 +93,12 @@ impl Address {
         if !(url.starts_with("./") || url.starts_with("../")) {
             return Self::parse(url);
         }
+        let joined = |base: &str| {
+            joined(base, url).ok_or_else(|| {
+                Fault::configuration(format!("`{url}` goes up further than {base} has a path"))
+                    .hint("a relative URL stays on its parent's host: write a whole URL for another one")
+            })
+        };
         Ok(match self {
             Self::CodeCommit { region, profile, .. } => Self::CodeCommit {
                 region: region.clone(),
@@ -83,10 +106,10 @@ impl Address {
                 repository: url.rsplit('/').next().unwrap_or_default().to_owned(),
             },
             Self::CodeCommitHttps { region, host, path } => {
-                Self::CodeCommitHttps { region: region.clone(), host: host.clone(), path: joined(path, url) }
+                Self::CodeCommitHttps { region: region.clone(), host: host.clone(), path: joined(path)? }
             }
-            Self::Url { url: base, login } => Self::Url { url: joined(base, url), login: login.clone() },
-            Self::Path(base) => Self::Path(PathBuf::from(joined(&base.to_string_lossy(), url))),
+            Self::Url { url: base, login } => Self::Url { url: joined(base)?, login: login.clone() },
+            Self::Path(base) => Self::Path(PathBuf::from(joined(&base.to_string_lossy())?)),
         })
     }
 }
@@ -162,24 +185,49 @@ fn without_login(text: &str) -> String {
     }
 }
 
-/// Git's rule for relative URLs: each `../` takes one part of the base away.
-fn joined(base: &str, relative: &str) -> String {
-    let mut base = base.trim_end_matches('/');
+/// Git's rule for relative URLs: each `../` takes one part of the base's path away. `None` when it has none left: what
+/// comes before is the host, and its login is for no other.
+fn joined(base: &str, relative: &str) -> Option<String> {
+    let (authority, mut path, mut separator) = apart(base.trim_end_matches('/'));
     let mut rest = relative;
-    let mut separator = '/';
     loop {
         if let Some(more) = rest.strip_prefix("../") {
             rest = more;
-            let Some(at) = base.rfind(['/', ':']) else { break };
-            separator = if base.as_bytes()[at] == b':' { ':' } else { '/' };
-            base = &base[..at];
+            match path.rfind('/') {
+                _ if path.is_empty() || path.ends_with("..") => return None,
+                Some(at) => path = &path[..at],
+                None => path = "",
+            }
         } else if let Some(more) = rest.strip_prefix("./") {
             rest = more;
         } else {
             break;
         }
     }
-    format!("{base}{separator}{rest}")
+    let mut joined = authority.to_owned();
+    for part in [path, rest].into_iter().filter(|part| !part.is_empty()) {
+        joined.push_str(std::mem::replace(&mut separator, "/"));
+        joined.push_str(part);
+    }
+    Some(joined)
+}
+
+/// The host of an address, its path, and what stands between them.
+fn apart(base: &str) -> (&str, &str, &'static str) {
+    if let Some(start) = base.find("://").map(|at| at + 3) {
+        let end = base[start..].find('/').map_or(base.len(), |at| start + at);
+        return (&base[..end], base[end..].trim_start_matches('/'), "/");
+    }
+    match base.split_once(':').filter(|_| scp_like(base)) {
+        Some((host, path)) => match path.strip_prefix('/') {
+            Some(path) => (host, path, ":/"),
+            None => (host, path, ":"),
+        },
+        None => match base.strip_prefix('/') {
+            Some(path) => ("", path, "/"),
+            None => ("", base, ""),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -223,6 +271,23 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_told_as_it_is_written_without_its_login() {
+        for (written, told) in [
+            ("codecommit://repo", "codecommit://repo"),
+            ("codecommit::eu-west-1://p@r", "codecommit::eu-west-1://p@r"),
+            ("https://me:pw@h/a", "https://h/a"),
+            (
+                "https://git-codecommit.us-east-1.amazonaws.com/v1/repos/r",
+                "https://git-codecommit.us-east-1.amazonaws.com/v1/repos/r",
+            ),
+            ("git@h:a/b", "git@h:a/b"),
+            ("/srv/a", "/srv/a"),
+        ] {
+            assert_eq!(Address::parse(written).unwrap().to_string(), told);
+        }
+    }
+
+    #[test]
     fn ssh_and_paths_are_read() {
         check("ssh://APKA@git-codecommit.us-east-1.amazonaws.com/v1/repos/X", "Url { url: \"ssh://APKA@git-code");
         check("git@example.org:team/x.git", r#"Url { url: "git@example.org:team/x.git", login: None }"#);
@@ -249,5 +314,23 @@ mod tests {
         assert!(join("/srv/a", "./b").contains("/srv/a/b"));
         assert!(join("codecommit::eu-west-1://p@a", "../b").contains(r#"profile: Some("p"), repository: "b""#));
         assert!(join("/srv/a", "https://h/x").contains("https://h/x"));
+        assert!(join("srv/a", "../b").contains(r#"Path("srv/b")"#));
+        assert!(join("git@h:/a/b", "../../c").contains("git@h:/c"));
+        assert!(join("https://me:pw@h/a/b", "../c").contains(r#"url: "https://h/a/c", login: Some(("me", "pw"))"#));
+    }
+
+    #[test]
+    fn a_relative_address_stays_on_its_host() {
+        for (base, to) in [
+            ("https://me:pw@h/a/b", "../../../evil.com/x"),
+            ("https://me:pw@h/a/b", "../../../../evil.com/x"),
+            ("https://git-codecommit.us-east-1.amazonaws.com/v1/repos/r", "../../../../x"),
+            ("ssh://git@h/a", "../../evil.com/x"),
+            ("git@h:a/b", "../../../evil.com:x"),
+        ] {
+            let fault = Address::parse(base).unwrap().join(to).unwrap_err();
+            assert_eq!(fault.kind, crate::fault::FaultKind::Configuration, "{base} {to}");
+            assert!(!fault.message.contains("pw"), "{fault}");
+        }
     }
 }

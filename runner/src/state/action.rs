@@ -80,6 +80,7 @@ impl ActionState {
         match what {
             What::ActionFinished { outcome, .. } => self.span.finish(at, outcome),
             What::BuildStarted { build, number, image, source_directory, buildspec, phases, .. } => {
+                self.reports.clear();
                 self.build = Some(BuildState {
                     id: build.clone(),
                     number: *number,
@@ -114,10 +115,31 @@ impl ActionState {
                 }
             }
             other => {
+                if let What::BuildAdopted { .. } = other {
+                    // The build is told from its start again, and so are its reports.
+                    self.reports.clear();
+                }
                 if let Some(build) = &mut self.build {
                     build.apply(other, at);
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_that_is_told_again_has_its_reports_once() {
+        let action = || "unit".to_owned();
+        let read = What::ReportRead { action: action(), report: TestReport { total: 3, ..TestReport::default() } };
+        let mut state = ActionState::new("test", "unit", ActionKind::Build);
+        for what in [read.clone(), What::BuildAdopted { action: action() }, read.clone(), read] {
+            state.apply(&what, Timestamp::UNIX_EPOCH);
+        }
+        // Two groups of one build are two reports.
+        assert_eq!(state.reports.len(), 2);
     }
 }

@@ -19,6 +19,7 @@ use runner::fault::{Fault, FaultKind};
 use runner::progress::Progress;
 use runner::source::codecommit::{Identities, Identity};
 use runner::source::{Config, Revision, Revisions, Sources as _};
+use runner::trust::Names;
 use sluice_tests::git_server::{GitServer, WorkTree, git};
 
 /// A machine's cache of mirrors, and a place for work folders.
@@ -230,6 +231,11 @@ async fn submodules_come_with_relative_addresses_and_theirs() {
     assert_eq!(git(&folder.join("lib/vendor/library"), &["log", "--format=%s"]), "Library");
     place.fetch_clean(&with(false), "without").await;
     assert_eq!(fs::read_dir(place.path("without/lib")).unwrap().count(), 0);
+    // A list of repositories binds submodules, too.
+    let allowed = Names::new(&[server.url("app"), server.url("middle")]).unwrap();
+    let revisions = Revisions::new(place.config.clone(), Arc::clone(&place.identities)).of_repositories(allowed);
+    let fetched = revisions.fetch(&with(true), &place.path("bound"), &Progress::silent(), &Cancel::new()).await;
+    assert!(said(fetched).contains(&format!("this worker may not use the repository {}", server.url("library"))));
 }
 
 #[tokio::test]

@@ -39,8 +39,7 @@ fn rules(files: &[&str]) -> Rules {
 
 fn collect_in(root: &tempfile::TempDir, rules: &Rules, base: Option<&str>) -> Collected {
     let source = root.path().join("src");
-    let base = base.map(|base| base.replace("ROOT", &root.path().to_string_lossy()));
-    collect(rules, Origin { source: &source, base: base.as_deref(), boundary: &source })
+    collect(rules, &base.map_or_else(|| Base::all(source.clone()), |base| Base::within(source.clone(), base, base)))
 }
 
 fn selected(collected: Collected) -> Selection {
@@ -102,7 +101,7 @@ fn files_are_collected_by_pattern_under_their_paths() {
 fn a_base_directory_is_not_part_of_the_names() {
     let root = tree(&TREE);
     check(&root, &rules(&["**/*"]), Some("dist"), "empty/\nindex.html\njs/app.js");
-    check(&root, &rules(&["**/*"]), Some("ROOT/src/dist/js/"), "app.js");
+    check(&root, &rules(&["**/*"]), Some("dist/js/"), "app.js");
     check(
         &root,
         &rules(&["**/*"]),
@@ -162,6 +161,39 @@ fn a_link_that_leads_outside_is_never_followed() {
         # `out` leads out of the source and is left out\n# `passwd` leads out of the source and is left out
         # `up` leads out of the source and is left out";
     check(&root, &linked, None, expected);
+}
+
+#[test]
+fn no_base_directory_leads_out_of_its_folder() {
+    let root = tree(&["in/a", "dir/x -> ROOT/outside", "out -> ROOT/outside", "root -> /", "up -> ../.."]);
+    fs::create_dir_all(root.path().join("outside/deep")).unwrap();
+    fs::write(root.path().join("outside/deep/secret"), "secret").unwrap();
+    fs::write(root.path().join("outside/secret"), "secret").unwrap();
+    let links = ["out", "out/", "out/deep", "./out", "out/*", "out/d*", "root/etc", "up", "dir/x/deep", "dir/x/*"];
+    let names = ["..", "in/../..", "../outside", "/etc", "/", "/*", "../*", "*/../../outside"];
+    for base in links.into_iter().chain(names) {
+        let expected = format!("# the base directory {base} leads out of the source");
+        check(&root, &rules(&["**/*"]), Some(base), &expected);
+    }
+    for base in ["o*", "dir/*", "*/x", "*/deep", "nowhere"] {
+        let expected = format!("# no matching base directory path found for {base}");
+        check(&root, &rules(&["**/*"]), Some(base), &expected);
+    }
+    check(&root, &rules(&["out/deep", "in/*"]), None, "in/a\n# `out/deep` leads out of the source and is left out");
+}
+
+#[test]
+fn a_link_is_kept_only_if_it_leads_to_a_place_in_the_artifact() {
+    let root = tree(&["shared/s", "dist/a", "dist/lib -> ../shared", "dist/in/up -> ../a", "dist/same -> a"]);
+    let mut linked = rules(&["**/*"]);
+    linked.enable_symlinks = true;
+    let expected = "a\nin/up -> ../a\nsame -> a
+        # `lib` leads out of the artifact (to ../shared) and is left out";
+    check(&root, &linked, Some("dist"), expected);
+    linked.discard_paths = true;
+    let expected = "a\nsame -> a\n# `in/up` leads out of the artifact (to ../a) and is left out
+        # `lib` leads out of the artifact (to ../shared) and is left out";
+    check(&root, &linked, Some("dist"), expected);
 }
 
 #[test]

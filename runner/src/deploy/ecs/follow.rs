@@ -92,12 +92,16 @@ pub(super) struct Seen {
 /// How many looks a failed deployment is given to be taken back, before it counts as not taken back.
 const LOOKS_UNTIL_ROLL_BACK: u32 = 4;
 
+/// How many looks ECS is given to list the deployment that it has just made: its answers may be older than that.
+const LOOKS_UNTIL_LISTED: u32 = 6;
+
 /// What is remembered between looks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Following {
     id: String,
     ours: Option<Rollout>,
     failed_looks: u32,
+    looks: u32,
     told_counts: Option<(i32, i32, i32, i32)>,
     told_events: BTreeSet<String>,
     told_tasks: BTreeSet<String>,
@@ -114,6 +118,7 @@ impl Following {
     /// Takes a look in.
     pub(super) fn look(&mut self, look: &Look) -> Seen {
         let first = self.told_counts.is_none();
+        self.looks += 1;
         let mut lines = Vec::new();
         if let Some(ours) = look.rollouts.iter().find(|rollout| rollout.id == self.id) {
             self.ours = Some(ours.clone());
@@ -149,6 +154,7 @@ impl Following {
             Some((RolloutState::Completed, true)) => Some(DeploymentOutcome::Succeeded),
             Some((RolloutState::InProgress, true)) => None,
             Some((RolloutState::Failed, _)) => self.after_failure(look, primary),
+            None if self.looks < LOOKS_UNTIL_LISTED => None,
             Some(_) | None => Some(DeploymentOutcome::Failed(self.replaced(primary))),
         }
     }

@@ -52,6 +52,13 @@ fn a_deployment_succeeds_when_it_is_the_primary_one_and_completed() {
 }
 
 #[test]
+fn a_deployment_that_is_not_listed_yet_is_waited_for() {
+    let before = look(vec![rollout("ecs-svc/1", 1, true, Completed, "")]);
+    let listed = look(vec![rollout(OURS, 2, true, Completed, "")]);
+    ends(&[before.clone(), before, listed], "succeeded");
+}
+
+#[test]
 fn a_rolled_back_service_is_stable_and_the_deployment_failed_all_the_same() {
     let broken = rollout(OURS, 2, false, Failed, "the breaker was triggered.");
     ends(
@@ -95,8 +102,8 @@ fn a_deployment_that_another_one_replaced_has_failed() {
     ends(&[look(vec![rollout(OURS, 2, true, InProgress, "")]), look(vec![other.clone()])], expected);
     // Also when it had completed: what the service runs is not ours.
     ends(&[look(vec![other.clone(), rollout(OURS, 2, false, Completed, "")])], expected);
-    ends(&[look(vec![other])], "deployment ecs-svc/2 was replaced by deployment ecs-svc/3 of web:5");
-    ends(&[look(vec![])], "deployment ecs-svc/2 is gone, and the service has no other");
+    ends(&vec![look(vec![other]); 6], "deployment ecs-svc/2 was replaced by deployment ecs-svc/3 of web:5");
+    ends(&vec![look(vec![]); 6], "deployment ecs-svc/2 is gone, and the service has no other");
 }
 
 #[test]

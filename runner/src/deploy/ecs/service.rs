@@ -5,8 +5,8 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::ProvideErrorMetadata as _;
 use aws_sdk_ecs::operation::register_task_definition::builders::RegisterTaskDefinitionInputBuilder;
 use aws_sdk_ecs::types::{
-    DeploymentControllerType, DeploymentRolloutState, DeploymentStrategy, DesiredStatus, Service, ServiceField,
-    SortOrder, Tag, Task, TaskDefinition, TaskDefinitionField, TaskDefinitionStatus, TaskStopCode,
+    DeploymentControllerType, DeploymentRolloutState, DeploymentStrategy, DesiredStatus, Service, SortOrder, Tag, Task,
+    TaskDefinition, TaskDefinitionField, TaskDefinitionStatus, TaskStopCode,
 };
 
 use super::follow::{Look, Rollout, RolloutState, ServiceEvent, StoppedTask};
@@ -67,7 +67,7 @@ impl ServiceCalls {
 
     pub(super) async fn describe(&self) -> Result<ServiceNow, Fault> {
         let call = self.client.describe_services().cluster(&self.cluster).services(&self.service);
-        let answer = call.include(ServiceField::Tags).send().await.map_err(|error| {
+        let answer = call.send().await.map_err(|error| {
             if error.code() == Some("ClusterNotFoundException") {
                 Fault::configuration(format!("there is no ECS cluster `{}`", self.cluster))
                     .hint("check the name, the Region, and the account of the role")

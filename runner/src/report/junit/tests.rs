@@ -138,8 +138,8 @@ fn a_group_of_files_is_one_report_and_bad_files_are_named() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
-    let origin = Origin { source: root.path(), base: Some("out"), boundary: root.path() };
-    let (report, problems) = read("unit", &["**/TEST-*.xml".into()], origin);
+    let base = Base::within(root.path().to_owned(), "out", "out");
+    let (report, problems) = read("unit", &["**/TEST-*.xml".into()], &base);
     assert_eq!(
         (report.group.as_str(), report.files, report.total, report.failed, report.duration),
         ("unit", 2, 4, 2, 3.0)
@@ -148,9 +148,16 @@ fn a_group_of_files_is_one_report_and_bad_files_are_named() {
     let many = format!("<testsuite>{}</testsuite>", "<testcase><failure/></testcase>".repeat(300));
     std::fs::write(root.path().join("out/many-1.xml"), &many).unwrap();
     std::fs::write(root.path().join("out/many-2.xml"), &many).unwrap();
-    let (report, _) = read("unit", &["many-*.xml".into()], origin);
+    let (report, problems) = read("unit", &["many-*.xml".into()], &base);
     assert_eq!((report.failed, report.failures.len()), (600, CASES_KEPT));
-    let (report, problems) = read("unit", &["none/*".into()], origin);
+    assert_eq!(problems, ["the messages of 500 of 600 failed tests are kept: the rest is too much"]);
+    let long = format!("<testcase><failure>{}</failure></testcase>", "\u{9}é&quot;".repeat(1600));
+    std::fs::write(root.path().join("out/long.xml"), format!("<testsuite>{}</testsuite>", long.repeat(300))).unwrap();
+    let (report, _) = read("unit", &["long.xml".into(), "TEST-a.xml".into()], &base);
+    let bytes = serde_json::to_string(&report).unwrap().len();
+    assert_eq!((report.total, report.failed), (302, 301));
+    assert!((TEXT_KEPT / 2..TEXT_KEPT + 1000).contains(&bytes), "{bytes} bytes");
+    let (report, problems) = read("unit", &["none/*".into()], &base);
     assert_eq!((report.files, problems), (0, vec!["no matching report paths found".to_owned()]));
 }
 

@@ -103,6 +103,28 @@ async fn a_build_that_changes_its_copy_changes_nothing_of_the_users() {
 }
 
 #[tokio::test]
+async fn a_folder_that_was_fetched_is_copied_with_its_objects_linked_and_without_a_mirror() {
+    use std::os::unix::fs::MetadataExt as _;
+    let (_remote, work, _) = committed();
+    work.write("changed", "2").write("new", "n");
+    let place = Place::new();
+    place.fetch(&of(&work.path()), "fetched").await.unwrap();
+    let mirrors = || fs::read_dir(&place.config.cache).unwrap().count();
+    let before = mirrors();
+    let revisions = Revisions::new(place.config.clone(), Arc::clone(&place.identities));
+    let (fetched, own) = (place.path("fetched"), place.path("own"));
+    revisions.copy(&fetched, &own, &Progress::silent(), &Cancel::new()).await.unwrap();
+    assert_eq!(mirrors(), before);
+    assert_eq!(listing(&own), listing(&fetched));
+    assert_eq!(git(&own, &["status", "--porcelain"]), git(&fetched, &["status", "--porcelain"]));
+    let head = git(&own, &["rev-parse", "HEAD"]);
+    let object = format!(".git/objects/{}/{}", &head[..2], &head[2..]);
+    let inode = |folder: &Path| fs::metadata(folder.join(&object)).unwrap().ino();
+    assert_eq!(inode(&own), inode(&fetched));
+    assert_ne!(fs::metadata(own.join("new")).unwrap().ino(), fs::metadata(fetched.join("new")).unwrap().ino());
+}
+
+#[tokio::test]
 async fn a_plain_folder_is_copied_whole_and_its_state_within_it_is_not() {
     let mut place = Place::new();
     let root = place.path("root");
