@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use pipeline_spec::diagnostic::{Colours, Diagnostics};
@@ -25,10 +27,31 @@ pub(crate) fn find(named: Option<&Path>, folder: &Path) -> Result<PathBuf, Fault
         return if path.is_dir() { find(None, path) } else { Ok(path.to_owned()) };
     }
     let found = NAMES.iter().map(|name| in_folder(folder, name)).find(|path| path.is_file());
-    found.ok_or_else(|| {
-        Fault::configuration(format!("there is no {} in {}", NAMES.join(", "), folder.display()))
-            .hint("name the file: `sluice run FILE`")
-    })
+    found.ok_or_else(|| no_spec(folder).hint("name the file: `sluice run FILE`"))
+}
+
+/// The spec of a source that somebody else may have written: its name in the source, and its text. Nothing outside of
+/// the source is read, whatever links there are, and no fault names the place of the source on this machine.
+///
+/// # Errors
+/// A `Configuration` fault as [`find`] and [`text`], and for a spec that is not in the source.
+pub(crate) fn of_source(source: &Path, named: Option<&str>) -> Result<(String, String), Fault> {
+    let named = Path::new(named.unwrap_or("."));
+    let name = if inside(source, named)?.is_dir() {
+        let found = NAMES.iter().map(|name| in_folder(named, name)).find(|name| source.join(name).is_file());
+        found.ok_or_else(|| {
+            let place = if named == Path::new(".") { Path::new("the source") } else { named };
+            no_spec(place).hint("add one, or name the spec by its path in the source")
+        })?
+    } else {
+        named.to_owned()
+    };
+    let text = text_of(&name, &inside(source, &name)?)?;
+    Ok((name.display().to_string(), text))
+}
+
+fn no_spec(place: &Path) -> Fault {
+    Fault::configuration(format!("there is no {} in {}", NAMES.join(", "), place.display()))
 }
 
 /// A file of a folder, as a person would write it: without `./`.
@@ -74,13 +97,29 @@ pub(crate) fn read(
 /// # Errors
 /// A `Configuration` fault for one that cannot be read, is too large, or is no text.
 pub(crate) fn text(path: &Path) -> Result<String, Fault> {
-    let size = std::fs::metadata(path).map_err(io_usage(path))?.len();
-    if size > LARGEST {
-        return Err(Fault::configuration(format!("{}: {size} bytes are too many for a spec", path.display())));
+    text_of(path, path)
+}
+
+/// The text of a file of a source, by its path there.
+///
+/// # Errors
+/// As [`text`], and for a path that leads out of the source.
+pub(crate) fn text_in(source: &Path, name: &str) -> Result<String, Fault> {
+    let name = Path::new(name);
+    text_of(name, &inside(source, name)?)
+}
+
+/// The text of the file at `path`, which people know as `name`.
+fn text_of(name: &Path, path: &Path) -> Result<String, Fault> {
+    let wrong = |what: String| Fault::configuration(format!("{}: {what}", name.display()));
+    let mut bytes = Vec::new();
+    // By what is read and not by its size: a pipe of the shell has none.
+    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    read.map_err(io_usage(name))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(wrong(format!("more than {LARGEST} bytes are too many for a spec")));
     }
-    let bytes = std::fs::read(path).map_err(io_usage(path))?;
-    String::from_utf8(bytes)
-        .map_err(|error| Fault::configuration(format!("{}: not a text in UTF-8: {error}", path.display())))
+    String::from_utf8(bytes).map_err(|error| wrong(format!("not a text in UTF-8: {error}")))
 }
 
 /// Reads a spec's text, which goes by the name of `file`, and what it names.
@@ -94,7 +133,10 @@ pub(crate) fn read_text(
 ) -> Checked {
     let texts = RefCell::new(BTreeMap::new());
     let resolve = |name: &str| {
-        let text = buildspec(folder, name)?;
+        // The diagnostic names the file already.
+        let text = text_in(folder, name).map_err(|fault| {
+            fault.message.strip_prefix(&format!("{name}: ")).map_or(fault.message.clone(), str::to_owned)
+        })?;
         texts.borrow_mut().insert(name.to_owned(), text.clone());
         Ok(text)
     };
@@ -112,8 +154,7 @@ pub(crate) fn read_text(
 ///
 /// # Errors
 /// A `Configuration` fault for a path that leads elsewhere.
-pub(crate) fn inside(folder: &Path, name: &str) -> Result<PathBuf, Fault> {
-    let relative = Path::new(name);
+fn inside(folder: &Path, relative: &Path) -> Result<PathBuf, Fault> {
     let plain = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     let path = folder.join(relative);
     let real = |path: &Path| path.canonicalize().ok();
@@ -121,12 +162,7 @@ pub(crate) fn inside(folder: &Path, name: &str) -> Result<PathBuf, Fault> {
     if plain && !escapes {
         return Ok(path);
     }
-    Err(Fault::configuration(format!("{name} leads out of the source")))
-}
-
-fn buildspec(folder: &Path, name: &str) -> Result<String, String> {
-    let path = inside(folder, name).map_err(|fault| fault.message)?;
-    std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+    Err(Fault::configuration(format!("{} leads out of the source", relative.display())))
 }
 
 fn folder_name(folder: &Path) -> String {
@@ -143,5 +179,73 @@ pub(crate) fn io_usage(path: &Path) -> impl FnOnce(std::io::Error) -> Fault + '_
     move |error| {
         let fault = io(path)(error);
         Fault { kind: crate::fault::FaultKind::Configuration, ..fault }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A source, and a file of the machine beside it.
+    fn source() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let machine = tempfile::tempdir().unwrap();
+        let (source, secret) = (machine.path().join("source"), machine.path().join("secret.yml"));
+        std::fs::create_dir_all(source.join("ci")).unwrap();
+        std::fs::write(&secret, "password: hunter2\n").unwrap();
+        (machine, source, secret)
+    }
+
+    #[test]
+    fn a_link_out_of_the_source_is_no_spec_whether_it_is_named_or_found() {
+        let (machine, source, secret) = source();
+        symlink(&secret, source.join("pipeline.yml")).unwrap();
+        symlink(&secret, source.join("ci/pipeline.yml")).unwrap();
+        symlink(machine.path(), source.join("out")).unwrap();
+        for (named, told) in [
+            (None, "pipeline.yml leads out of the source"),
+            (Some("pipeline.yml"), "pipeline.yml leads out of the source"),
+            (Some("ci"), "ci/pipeline.yml leads out of the source"),
+            (Some("out/secret.yml"), "out/secret.yml leads out of the source"),
+            (Some("out"), "out leads out of the source"),
+            (Some("../secret.yml"), "../secret.yml leads out of the source"),
+            (Some("ci/none.yml"), "ci/none.yml: No such file or directory (os error 2)"),
+        ] {
+            assert_eq!(of_source(&source, named).unwrap_err().message, told, "{named:?}");
+        }
+    }
+
+    #[test]
+    fn a_spec_is_known_by_its_name_in_the_source() {
+        let (_machine, source, _) = source();
+        let missing = |named| of_source(&source, named).unwrap_err().message;
+        assert_eq!(missing(None), "there is no pipeline.yml, pipeline.yaml, buildspec.yml in the source");
+        assert_eq!(missing(Some("ci")), "there is no pipeline.yml, pipeline.yaml, buildspec.yml in ci");
+        std::fs::write(source.join("ci/build.yml"), "version: 0.2").unwrap();
+        symlink("build.yml", source.join("ci/buildspec.yml")).unwrap();
+        assert_eq!(of_source(&source, Some("ci")).unwrap(), ("ci/buildspec.yml".into(), "version: 0.2".into()));
+    }
+
+    #[test]
+    fn a_buildspec_is_read_as_carefully_as_the_spec_that_names_it() {
+        let (_machine, source, secret) = source();
+        symlink(&secret, source.join("link.yml")).unwrap();
+        // Sparse: only its size matters.
+        File::create(source.join("large.yml")).unwrap().set_len(LARGEST + 1).unwrap();
+        std::fs::write(source.join("bytes.yml"), [0xff]).unwrap();
+        let told = |name: &str| {
+            let text = format!(
+                "version: 1\nstages: [{{ name: a, actions: [{{ name: b, build: {{ buildspec: {name} }} }}] }}]"
+            );
+            let checked = read_text("pipeline.yml", text, &source, &BTreeMap::new(), None, Purpose::Run);
+            checked.diagnostics.iter().map(|found| found.message.clone()).collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(told("link.yml"), "the buildspec `link.yml` cannot be read: link.yml leads out of the source");
+        let large = format!("more than {LARGEST} bytes are too many for a spec");
+        assert_eq!(told("large.yml"), format!("the buildspec `large.yml` cannot be read: {large}"));
+        assert!(told("bytes.yml").starts_with("the buildspec `bytes.yml` cannot be read: not a text in UTF-8"));
+        let none = "the buildspec `none.yml` cannot be read: No such file or directory (os error 2)";
+        assert_eq!(told("none.yml"), none);
     }
 }

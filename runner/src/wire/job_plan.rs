@@ -22,11 +22,8 @@ pub(super) fn of_spec(wish: &Spec, project: &str, folder: &Path) -> Result<Plan,
     let checked = match (&wish.inline, &wish.path) {
         (Some(text), _) => spec::read_text("Buildspec", text.clone(), folder, variables, Some(project), purpose),
         (None, path) => {
-            let named = path.as_ref().map(|path| spec::inside(folder, path)).transpose()?;
-            let path = spec::find(named.as_deref(), folder)?;
-            // By its name in the source: where that lies on this machine is nobody's concern.
-            let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
-            spec::read_text(&name, spec::text(&path)?, folder, variables, Some(project), purpose)
+            let (name, text) = spec::of_source(folder, path.as_deref())?;
+            spec::read_text(&name, text, folder, variables, Some(project), purpose)
         }
     };
     let Some(mut plan) = checked.plan.as_ref().cloned() else {
@@ -46,8 +43,7 @@ pub(super) fn of_spec(wish: &Spec, project: &str, folder: &Path) -> Result<Plan,
 
 /// One roll-out of the images that a file of the revision names.
 pub(super) fn of_deployment(wish: &Deployment, order: &JobOrder, folder: &Path) -> Result<Plan, Fault> {
-    let path = spec::inside(folder, &wish.file)?;
-    let text = std::fs::read_to_string(&path).map_err(spec::io_usage(Path::new(&wish.file)))?;
+    let text = spec::text_in(folder, &wish.file)?;
     let images = handoff::read_image_definitions(&text).map_err(|fault| fault.doing(&wish.file))?;
     let target = DeployTarget::Ecs(EcsService {
         cluster: Template::literal(&wish.cluster),

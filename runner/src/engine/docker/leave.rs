@@ -18,9 +18,8 @@ pub(super) async fn to_engine(engine: &DockerEngine, key: &SandboxKey) -> bool {
     let is_simple = engine.completed().contains(&name) && engine.alone().contains(key);
     // Of a write to a socket of this machine one knows that it has arrived.
     let Some(("unix", path)) = engine.config.host.split_once("://").filter(|_| is_simple) else { return false };
-    let request = format!(
-        "DELETE /containers/{name}?force=true&v=true HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n"
-    );
+    let request =
+        format!("DELETE /containers/{name}?force=true&v=true HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n");
     let asked = async { UnixStream::connect(path).await?.write_all(request.as_bytes()).await };
     match asked.await {
         Ok(()) => {
