@@ -83,8 +83,6 @@ fn action_value(action: &ActionState, path: &[&str]) -> Option<String> {
         (["repository"], Some(image)) => Some(image.repository.clone()),
         (["tag"], Some(image)) => image.tags.first().cloned(),
         (["variables", name], _) => action.variables.get(*name).cloned(),
-        (["artifact"], _) => action.artifacts.get("").map(|artifact| artifact.path.clone()),
-        (["artifact", identifier], _) => action.artifacts.get(*identifier).map(|artifact| artifact.path.clone()),
         _ => None,
     }
 }
