@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-use pipeline_spec::diagnostic::{Colours, Diagnostics};
+use pipeline_spec::diagnostic::{Colours, Diagnostics, Span};
 use pipeline_spec::plan::Plan;
 use pipeline_spec::{Purpose, ReadOptions};
 
@@ -59,8 +59,24 @@ fn in_folder(folder: &Path, name: &str) -> PathBuf {
     if folder == Path::new(".") { PathBuf::from(name) } else { folder.join(name) }
 }
 
+/// The root of the source of a spec on this machine.
+///
+/// A pipeline may name a folder, relative to its own file. Otherwise it is the folder `here` for a spec below it, when both
+/// are in one Git work tree: a worker takes the whole repository, wherever the spec is in it. Elsewhere it is the spec's
+/// own folder: nobody means their home directory who runs a file below it.
+pub(crate) fn source_of(path: &Path, text: &str, variables: &BTreeMap<String, String>, here: &Path) -> PathBuf {
+    let folder = folder_of(path);
+    if let Some(named) = pipeline_spec::source_folder(&path.display().to_string(), text, variables) {
+        return folder.join(named);
+    }
+    let (Ok(real), Ok(real_here)) = (folder.canonicalize(), here.canonicalize()) else { return folder.to_owned() };
+    let work_tree = real.ancestors().find(|ancestor| ancestor.join(".git").exists());
+    let is_of_here = real.starts_with(&real_here) && work_tree.is_some_and(|top| real_here.starts_with(top));
+    if is_of_here { here.to_owned() } else { folder.to_owned() }
+}
+
 /// The folder that a file is in.
-pub(crate) fn folder_of(path: &Path) -> &Path {
+fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -75,21 +91,17 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    /// A spec that cannot be read at all.
+    pub(crate) fn unreadable(file: &str, fault: &Fault) -> Self {
+        let mut diagnostics = Diagnostics::of(file);
+        diagnostics.error("unreadable", Span::START, without_name(file, &fault.message));
+        Self { plan: None, diagnostics, texts: BTreeMap::new() }
+    }
+
     /// The diagnostics for people.
     pub(crate) fn render(&self, colours: Colours) -> String {
         self.diagnostics.render(|name| self.texts.get(name).map(String::as_str), colours)
     }
-}
-
-/// Reads a spec file and what it names. Buildspecs are looked for below `folder`, the root of the source.
-pub(crate) fn read(
-    path: &Path,
-    folder: &Path,
-    variables: &BTreeMap<String, String>,
-    project: Option<&str>,
-    purpose: Purpose,
-) -> Result<Checked, Fault> {
-    Ok(read_text(&path.display().to_string(), text(path)?, folder, variables, project, purpose))
 }
 
 /// The text of a spec file.
@@ -122,7 +134,8 @@ fn text_of(name: &Path, path: &Path) -> Result<String, Fault> {
     String::from_utf8(bytes).map_err(|error| wrong(format!("not a text in UTF-8: {error}")))
 }
 
-/// Reads a spec's text, which goes by the name of `file`, and what it names.
+/// Reads a spec's text, which goes by the name of `file`, and what it names. Buildspecs are looked for below `folder`, the
+/// root of the source.
 pub(crate) fn read_text(
     file: &str,
     text: String,
@@ -133,10 +146,7 @@ pub(crate) fn read_text(
 ) -> Checked {
     let texts = RefCell::new(BTreeMap::new());
     let resolve = |name: &str| {
-        // The diagnostic names the file already.
-        let text = text_in(folder, name).map_err(|fault| {
-            fault.message.strip_prefix(&format!("{name}: ")).map_or(fault.message.clone(), str::to_owned)
-        })?;
+        let text = text_in(folder, name).map_err(|fault| without_name(name, &fault.message).to_owned())?;
         texts.borrow_mut().insert(name.to_owned(), text.clone());
         Ok(text)
     };
@@ -163,6 +173,11 @@ fn inside(folder: &Path, relative: &Path) -> Result<PathBuf, Fault> {
         return Ok(path);
     }
     Err(Fault::configuration(format!("{} leads out of the source", relative.display())))
+}
+
+/// A fault's message where the name of the file stands beside it anyway.
+fn without_name<'m>(file: &str, message: &'m str) -> &'m str {
+    message.strip_prefix(file).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(message)
 }
 
 fn folder_name(folder: &Path) -> String {
@@ -213,6 +228,35 @@ mod tests {
             (Some("ci/none.yml"), "ci/none.yml: No such file or directory (os error 2)"),
         ] {
             assert_eq!(of_source(&source, named).unwrap_err().message, told, "{named:?}");
+        }
+    }
+
+    #[test]
+    fn the_source_of_a_spec_is_what_a_worker_would_take() {
+        let machine = tempfile::tempdir().unwrap();
+        let (home, app) = (machine.path(), machine.path().join("app"));
+        std::fs::create_dir_all(app.join("ci")).unwrap();
+        let source = |path: &str, text: &str, here: &Path| {
+            let source = source_of(&app.join(path), text, &[("top".into(), "..".into())].into(), here);
+            source.canonicalize().unwrap().strip_prefix(home.canonicalize().unwrap()).unwrap().to_owned()
+        };
+        assert_eq!(source("ci/buildspec.yml", "", &app), Path::new("app/ci"), "there is no repository");
+        std::fs::create_dir(app.join(".git")).unwrap();
+        for (path, text, here, expected) in [
+            ("buildspec.yml", "", &*app, "app"),
+            ("ci/buildspec.yml", "", &app, "app"),
+            ("ci/buildspec.yml", "", &app.join("ci"), "app/ci"),
+            ("buildspec.yml", "", &app.join("ci"), "app"),
+            ("ci/buildspec.yml", "", home, "app/ci"),
+            ("ci/pipeline.yml", "{ version: 1, source: { path: . } }", &app, "app/ci"),
+            (
+                "ci/pipeline.yml",
+                "{ version: 1, source: { path: '${variables.top}' }, variables: { top: } }",
+                home,
+                "app",
+            ),
+        ] {
+            assert_eq!(source(path, text, here), Path::new(expected), "{path} {text} from {}", here.display());
         }
     }
 

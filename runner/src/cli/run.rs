@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pipeline_spec::plan::{Plan, Source};
 
+use super::plan_files::SpecFile;
 use super::{Context, Exit, exit_of, out, plan_files};
 use crate::cancel::Cancel;
 use crate::clock;
@@ -30,7 +31,8 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The spec file, or its folder [default: pipeline.yml or buildspec.yml at the root of the source]
+    /// The spec file, or its folder [default: pipeline.yml or buildspec.yml at the root of the source]. Without a source,
+    /// that is the current folder for a file of the same Git work tree below it, and else the file's own folder
     file: Option<PathBuf>,
     /// A Git URL or a folder, in the place of the spec's own source
     #[arg(long, value_name = "URL|DIR")]
@@ -217,16 +219,14 @@ async fn plan(
     let variables = args.variables.iter().cloned().collect();
     let project = args.project.as_deref();
     let Some(named) = &args.source else {
-        let path = plan_files::find(args.file.as_deref(), Path::new("."))?;
-        let mut plan = plan_files::plan(&path, plan_files::folder_of(&path), &variables, project)?;
+        let mut plan = SpecFile::find(args.file.as_deref(), &variables)?.plan(&variables, project)?;
         plan.source = at(plan.source, args.reference.as_deref());
         return Ok((plan, None));
     };
     let source = source(named, args.reference.as_deref())?;
     if let Source::Folder { path } = &source {
-        let root = PathBuf::from(path);
-        let file = args.file.clone().map_or_else(|| plan_files::find(None, &root), Ok)?;
-        let mut plan = plan_files::plan(&file, &root, &variables, project)?;
+        let file = SpecFile::with_source(args.file.as_deref(), PathBuf::from(path))?;
+        let mut plan = file.plan(&variables, project)?;
         plan.source = source;
         return Ok((plan, None));
     }
@@ -235,9 +235,9 @@ async fn plan(
     out::note(&format!("fetching {named}"));
     let sources = wire::sources(&context.environment, folders)?;
     let revision = sources.fetch(&source, &root, &Progress::silent(), cancel).await?;
-    let file = plan_files::find(args.file.as_ref().map(|file| root.join(file)).as_deref(), &root)?;
     let default_project = repository_name(named);
-    let mut plan = plan_files::plan(&file, &root, &variables, Some(project.unwrap_or(&default_project)))?;
+    let file = SpecFile::fetched(args.file.as_deref(), root.clone())?;
+    let mut plan = file.plan(&variables, Some(project.unwrap_or(&default_project)))?;
     plan.source = source;
     Ok((plan, Some(Prefetched { folder: root, revision, _scratch: scratch })))
 }
@@ -251,7 +251,7 @@ fn source(named: &str, reference: Option<&str>) -> Result<Source, Fault> {
     }
     let url =
         if path.is_dir() { path.canonicalize().map_err(io(path))?.display().to_string() } else { named.to_owned() };
-    Ok(Source::Git { url, reference: reference.map(str::to_owned), depth: None, submodules: true })
+    Ok(Source::Git { url, reference: reference.map(str::to_owned), depth: None, submodules: false })
 }
 
 /// The spec's own source, at another reference; a folder is then a repository of which a commit is taken.
@@ -262,7 +262,7 @@ fn at(source: Source, reference: Option<&str>) -> Source {
             Source::Git { url, reference: Some(reference.to_owned()), depth, submodules }
         }
         (Source::Folder { path }, Some(reference)) => {
-            Source::Git { url: path, reference: Some(reference.to_owned()), depth: None, submodules: true }
+            Source::Git { url: path, reference: Some(reference.to_owned()), depth: None, submodules: false }
         }
     }
 }
