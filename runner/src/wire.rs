@@ -96,7 +96,7 @@ pub fn run(
     let several = plan.stages.iter().map(|stage| stage.actions.len()).sum::<usize>() > 1;
     let out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout());
     let live: Box<dyn Sink> = match shown {
-        Shown::Terminal => Box::new(Terminal::new(ask(environment, folders, &row.id, plan.clone()))),
+        Shown::Terminal => Box::new(Terminal::new(ask(folders, &row.id, plan.clone()))),
         Shown::Plain => Box::new(Plain::new(out, several)),
         Shown::Json => Box::new(JsonLines::new(out)),
     };
@@ -131,11 +131,11 @@ pub fn sweep(environment: &Environment, folders: &StateFolders) {
 }
 
 /// Answers on the terminal go to the record, like those of other processes.
-fn ask(environment: &Environment, folders: &StateFolders, run: &str, plan: Plan) -> Ask {
+fn ask(folders: &StateFolders, run: &str, plan: Plan) -> Ask {
     if !std::io::stdin().is_terminal() {
         return Ask::new(None);
     }
-    let (by, groups) = identity::user(environment);
+    let (by, groups) = identity::user();
     let (folders, run) = (folders.clone(), run.to_owned());
     Ask::new(Some(Box::new(move |answer: Answer| {
         let Answer { stage, slot, rule, approved, comment } = answer;

@@ -40,10 +40,10 @@ pub(super) fn build() -> Value {
     build
 }
 
-/// A variable of a build.
+/// The value of a variable of a build: plain text, or a mapping that says where it is.
 pub(super) fn variable() -> Value {
     let long = object(
-        "A variable by the name of a secret.",
+        "Where the value is: text, or the name of a secret.",
         &[],
         json!({
             "value": text("Text."),

@@ -49,7 +49,7 @@ async fn answer(context: &Context, args: &Args, approved: bool) -> Result<Exit, 
             open.push(approval);
         }
     }
-    let (by, groups) = identity::user(&context.environment);
+    let (by, groups) = identity::user();
     let Approval { slot, rule, .. } = choose(&open, &args.stage, &state, &by, &groups)?;
     let comment = args.comment.clone();
     let decision = Decision { rule: *rule, by: by.clone(), groups, at: clock::now(), approved, comment };

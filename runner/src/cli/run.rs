@@ -151,7 +151,7 @@ async fn begin(
     secrets.as_deref().map(wire::given_secrets).transpose()?;
     let (plan, prefetched) = plan(context, args, folders, cancel).await?;
     gate::check(&plan, clock::now())?;
-    let (user, groups) = identity::user(&context.environment);
+    let (user, groups) = identity::user();
     let options = Options {
         image: args.image.clone().or_else(|| context.environment.image.clone()),
         parallel: args.parallel,
