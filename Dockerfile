@@ -1,7 +1,7 @@
 # The worker's own image: the binary, the libraries that it links, and a user without rights.
 #
 #   docker build -t sluice .                                        compiles in the image BUILDER
-#   docker build --target prebuilt --build-arg BINARY=sluice -t sluice .    takes a binary from the context instead
+#   docker build --target prebuilt --build-arg BINARY=sluice -t sluice .    takes the binary ./sluice instead
 #
 # Both base images are arguments, for a mirror or an air-gapped network. To run builds it is given the machine's
 # engine: docs/operations.md, "In a container".
@@ -26,7 +26,8 @@ ENTRYPOINT ["sluice"]
 CMD ["--help"]
 
 FROM base AS prebuilt
-ARG BINARY=target/release/sluice
+# Docker's older builder makes this stage on its way to the last one too, so what stands here is always in the context.
+ARG BINARY=Cargo.toml
 COPY ${BINARY} /usr/local/bin/sluice
 
 FROM ${BUILDER} AS builder

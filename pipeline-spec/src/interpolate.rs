@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::diagnostic::nearest;
 use crate::plan::{Part, Reference, Template};
 
 /// Why a text is no template.
@@ -157,7 +158,7 @@ pub fn meaning(reference: &Reference) -> Result<Meaning<'_>, Unknown> {
             hint: format!(
                 "an image action has {}; a build action has `variables.NAME`{}",
                 list(&IMAGE_VALUES),
-                suggestion(value, &IMAGE_VALUES)
+                nearest(value, IMAGE_VALUES)
                     .map_or_else(String::new, |near| format!("; did you mean `${{{action}.{near}}}`?")),
             ),
         }),
@@ -181,7 +182,7 @@ impl Unknown {
     fn value(of: &str, value: &str, known: &[&str]) -> Self {
         Self {
             message: format!("`{of}` has no value `{value}`"),
-            hint: match suggestion(value, known) {
+            hint: match nearest(value, known.iter().copied()) {
                 Some(near) => format!("did you mean `${{{of}.{near}}}`?"),
                 None => format!("`{of}` has {}", list(known)),
             },
@@ -193,16 +194,6 @@ impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
-}
-
-/// The known word that is nearest to the text, when one is near enough to be meant.
-pub fn suggestion<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|word| (strsim::jaro_winkler(&text.to_ascii_lowercase(), &word.to_ascii_lowercase()), *word))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(left, _), (right, _)| left.total_cmp(right))
-        .map(|(_, word)| word)
 }
 
 fn list(words: &[&str]) -> String {

@@ -18,4 +18,4 @@ pub mod view;
 pub mod yaml;
 
 pub use buildspec::{Buildspec, plan_of_buildspec, read_buildspec, secret_reference};
-pub use reading::{Kind, Purpose, ReadOptions, kind_of, read};
+pub use reading::{Kind, Purpose, ReadOptions, kind_of, read, source_folder};

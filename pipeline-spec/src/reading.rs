@@ -61,6 +61,17 @@ pub fn read(file: &str, text: &str, options: &ReadOptions<'_>) -> Reading<Plan> 
     Reading::of(plan, d)
 }
 
+/// The folder that a pipeline names as its source, as it is written; `None` for any other text.
+#[must_use]
+pub fn source_folder(file: &str, text: &str, variables: &BTreeMap<String, String>) -> Option<String> {
+    let Reading { value, diagnostics: mut d } = yaml::parse(file, text);
+    let root = value.filter(|root| kind_of(file, root) == Some(Kind::Pipeline))?;
+    let pipeline = pipeline::read(&root, &mut d)?;
+    let variables = validate::variables(&pipeline, variables, false, &mut d);
+    let known = Known { pipeline: "", variables: &variables, matrix: &[] };
+    known.text(pipeline.source.as_ref()?.path.as_ref()?)
+}
+
 /// Which kind of text this is: by what only one of them has, and else by the file's name.
 #[must_use]
 pub fn kind_of(file: &str, root: &Node) -> Option<Kind> {

@@ -2,14 +2,13 @@
 
 use nix::unistd::{Gid, Group, Uid, User, getgroups};
 
-use crate::settings::Environment;
-
-/// The user's name and groups, as the operating system has them.
+/// The user's name and groups, as the operating system has them. A user without a name there goes by the number: what the
+/// environment says could name any approver.
 #[must_use]
-pub fn user(environment: &Environment) -> (String, Vec<String>) {
+pub fn user() -> (String, Vec<String>) {
     let uid = Uid::current();
     let named = User::from_uid(uid).ok().flatten().map(|user| user.name);
-    let name = named.or_else(|| environment.user.clone()).unwrap_or_else(|| uid.to_string());
+    let name = named.unwrap_or_else(|| uid.to_string());
     let mut groups: Vec<Gid> = getgroups().unwrap_or_default();
     groups.push(Gid::current());
     let mut groups: Vec<String> =

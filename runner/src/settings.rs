@@ -35,8 +35,6 @@ pub struct Environment {
     pub config_home: Option<PathBuf>,
     /// `HOME`
     pub home: Option<PathBuf>,
-    /// `USER` or `LOGNAME`
-    pub user: Option<String>,
     /// `DOCKER_CONFIG`
     pub docker_config: Option<PathBuf>,
 }
@@ -64,7 +62,6 @@ impl Environment {
             state_home: path("XDG_STATE_HOME"),
             config_home: path("XDG_CONFIG_HOME"),
             home: path("HOME"),
-            user: text("USER").or_else(|| text("LOGNAME")),
             docker_config: path("DOCKER_CONFIG"),
         }
     }

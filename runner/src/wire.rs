@@ -6,8 +6,9 @@ mod jobs;
 mod lost;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -36,9 +37,10 @@ use crate::settings::Environment;
 use crate::sink::{Answer, Ask, JsonLines, LogFiles, Plain, Sink, Terminal};
 use crate::source::codecommit::identities;
 use crate::source::{Config, Mirrors, Revisions, Sources};
+use crate::spec::io_usage;
 use crate::state::RunState;
 use crate::store::history::DynamoHistory;
-use crate::store::{OldRuns, Record, RunRow, StateFolders, Table};
+use crate::store::{Abandoned, OldRuns, Record, RunRow, StateFolders, Table};
 
 pub use jobs::{JobShop, JobShopConfig};
 pub use worker::{WorkerOrder, submit, worker};
@@ -94,7 +96,7 @@ pub fn run(
     let several = plan.stages.iter().map(|stage| stage.actions.len()).sum::<usize>() > 1;
     let out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout());
     let live: Box<dyn Sink> = match shown {
-        Shown::Terminal => Box::new(Terminal::new(ask(environment, folders, &row.id, plan.clone()))),
+        Shown::Terminal => Box::new(Terminal::new(ask(folders, &row.id, plan.clone()))),
         Shown::Plain => Box::new(Plain::new(out, several)),
         Shown::Json => Box::new(JsonLines::new(out)),
     };
@@ -129,11 +131,11 @@ pub fn sweep(environment: &Environment, folders: &StateFolders) {
 }
 
 /// Answers on the terminal go to the record, like those of other processes.
-fn ask(environment: &Environment, folders: &StateFolders, run: &str, plan: Plan) -> Ask {
+fn ask(folders: &StateFolders, run: &str, plan: Plan) -> Ask {
     if !std::io::stdin().is_terminal() {
         return Ask::new(None);
     }
-    let (by, groups) = identity::user(environment);
+    let (by, groups) = identity::user();
     let (folders, run) = (folders.clone(), run.to_owned());
     Ask::new(Some(Box::new(move |answer: Answer| {
         let Answer { stage, slot, rule, approved, comment } = answer;
@@ -226,6 +228,9 @@ pub fn shelves(environment: &Environment, folders: &StateFolders, kinds: Kinds) 
         let host = environment.docker_host.clone().unwrap_or_else(|| DockerConfig::default().host);
         shelves.push(Box::new(OldBuilds::of(host)));
     }
+    if kinds.mirrors {
+        shelves.push(Box::new(Abandoned::of(folders.clone())));
+    }
     if kinds.runs {
         shelves.push(Box::new(OldRuns::of(folders.clone())));
     }
@@ -238,7 +243,7 @@ pub fn sources(environment: &Environment, folders: &StateFolders) -> Result<Arc<
 }
 
 fn revisions(environment: &Environment, folders: &StateFolders) -> Result<Revisions, Fault> {
-    let here = std::env::current_dir().map_err(io(std::path::Path::new(".")))?;
+    let here = std::env::current_dir().map_err(io(Path::new(".")))?;
     let codecommit_endpoint = environment.codecommit_endpoint.clone();
     let mut config = Config { cache: folders.mirrors(), base: here, codecommit_endpoint, ..Config::default() };
     if let Some(home) = &environment.home {
@@ -252,9 +257,16 @@ fn revisions(environment: &Environment, folders: &StateFolders) -> Result<Revisi
 fn secrets_of(aws: Aws, file: Option<PathBuf>) -> Result<Arc<dyn Secrets>, Fault> {
     let others: Arc<dyn Secrets> = Arc::new(AwsSecrets::new(aws, None, None));
     let Some(path) = file else { return Ok(others) };
-    let text = std::fs::read_to_string(&path).map_err(io(&path))?;
-    let values = parse_given(&text).map_err(|fault| fault.doing(path.display()))?;
-    Ok(Arc::new(GivenSecrets::new(values, Some(others))))
+    Ok(Arc::new(GivenSecrets::new(given_secrets(&path)?, Some(others))))
+}
+
+/// The secrets of a file.
+///
+/// # Errors
+/// A `Configuration` fault for a file that cannot be read, or whose lines cannot.
+pub fn given_secrets(path: &Path) -> Result<BTreeMap<String, SecretText>, Fault> {
+    let text = std::fs::read_to_string(path).map_err(io_usage(path))?;
+    parse_given(&text).map_err(|fault| fault.doing(path.display()))
 }
 
 /// The image builder, made when the first image or registry needs it.

@@ -1,7 +1,7 @@
 //! `env`: the shell and the variables; `environment_variables` in version 0.1.
 
-use super::Version;
 use super::secret::secret_reference;
+use super::{UNSUPPORTED, Version};
 use crate::diagnostic::{Diagnostics, Severity, did_you_mean, shortened};
 use crate::fields::{Fields, Written, text_of, wrong_type};
 use crate::plan::{EnvironmentVariable, Shell, Template, ValueSource};
@@ -43,7 +43,11 @@ fn read_env(entry: &Entry, d: &mut Diagnostics) -> Option<Env> {
     }
     let exported = fields.texts("exported-variables", d).unwrap_or_default();
     exported.iter().for_each(|name| check_exported(name, d));
-    let git_credential_helper = fields.flag("git-credential-helper", d).is_some_and(|flag| flag.value);
+    let git_credential_helper = fields.flag("git-credential-helper", d);
+    if let Some(Written { value: true, span }) = git_credential_helper {
+        d.warning(UNSUPPORTED, span, "`git-credential-helper` has no effect yet: Git in a build has no credentials")
+            .hint("fetch what else is needed with a secret of the build's own, or before the build");
+    }
     fields.finish_with(Severity::Warning, d, |key| {
         let is_variable = key.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
         is_variable.then(|| "variables stand below `variables`, which stands below `env`".to_owned())
@@ -52,7 +56,7 @@ fn read_env(entry: &Entry, d: &mut Diagnostics) -> Option<Env> {
         shell,
         variables,
         exported_variables: exported.into_iter().map(|name| name.value).collect(),
-        git_credential_helper,
+        git_credential_helper: git_credential_helper.is_some_and(|flag| flag.value),
     })
 }
 

@@ -86,7 +86,7 @@ pub fn buildspec_of(node: &Node, file: &str, at: Span, d: &mut Diagnostics) -> O
     let batch = fields.entry("batch").and_then(|entry| batch::read(entry, d));
     let phases = phases::read(&mut fields, batch.is_some(), d);
     if let Some(batch) = &batch {
-        batch::warn(batch, phases.is_empty(), d);
+        batch::report(batch, phases.is_empty(), d);
     }
     let reports = fields.entry("reports").map(|entry| reports::read(entry, d)).unwrap_or_default();
     let artifacts = fields.entry("artifacts").and_then(|entry| artifacts::read(entry, version, d));

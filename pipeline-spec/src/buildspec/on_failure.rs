@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use crate::diagnostic::{Diagnostics, did_you_mean, shortened};
+use crate::diagnostic::{Diagnostics, did_you_mean, reason_of, shortened};
 use crate::fields::Written;
 use crate::plan::Retry;
 
@@ -54,7 +54,7 @@ pub(super) fn read(text: &Written<String>, d: &mut Diagnostics) -> Option<OnFail
     }
     if let Err(error) = Regex::new(pattern) {
         let message = format!("`{}` is not a regular expression", shortened(pattern));
-        d.error("on-failure", text.span, message).hint(last_line(&error.to_string()));
+        d.error("on-failure", text.span, message).hint(reason_of(&error));
         return None;
     }
     Some(retry(count, pattern))
@@ -72,11 +72,6 @@ fn split(rest: &str) -> (Option<&str>, Option<&str>) {
         _ if digits(rest) => (Some(rest), None),
         _ => (None, Some(rest)),
     }
-}
-
-/// The regex crate draws the expression first and says what is wrong with it in the last line.
-fn last_line(text: &str) -> String {
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]

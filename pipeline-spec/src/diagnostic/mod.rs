@@ -222,6 +222,13 @@ impl<T> Reading<T> {
     }
 }
 
+/// What is wrong with a regular expression, without the drawing of it: the last line of what the regex crate says.
+#[must_use]
+pub fn reason_of(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
 /// A text as a message can hold it: one line, and not a long one.
 #[must_use]
 pub fn shortened(text: &str) -> String {

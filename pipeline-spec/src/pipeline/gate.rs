@@ -2,7 +2,7 @@
 
 use super::reader::{self, Mapping, wrong_type};
 use super::{Text, window};
-use crate::diagnostic::{Diagnostics, Span, did_you_mean, nearest};
+use crate::diagnostic::{Diagnostics, Span, did_you_mean, nearest, reason_of};
 use crate::fields::Written;
 use crate::plan::VariableOperator;
 use crate::yaml::{Entry, Node, Value};
@@ -143,8 +143,7 @@ fn variable_check(node: &Node, d: &mut Diagnostics) -> Option<Rule> {
         && let Some(pattern) = crate::interpolate::literal(&text.template)
         && let Err(error) = regex::Regex::new(&pattern)
     {
-        let reason = error.to_string();
-        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        let reason = reason_of(&error);
         d.error("bad-value", text.span, format!("`{pattern}` is not a regular expression: {reason}"))
             .hint("characters such as `(` are escaped with `\\`");
     }

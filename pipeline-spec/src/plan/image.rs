@@ -10,7 +10,7 @@ use super::{SecretReference, Template};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Image {
-    /// The build context, relative to the source directory; or `${action.artifact}` forms.
+    /// The build context, relative to the source directory.
     pub context: Template,
     /// The Dockerfile, relative to the context.
     pub dockerfile: String,
@@ -24,7 +24,7 @@ pub struct Image {
     pub labels: BTreeMap<String, Template>,
     /// The platform, such as `linux/arm64`; `None` is the engine's own.
     pub platform: Option<String>,
-    /// An ECR repository name, or `host/repository` of another registry.
+    /// The repository's name in the registry, without the registry's host.
     pub repository: Template,
     /// The registry's host; `None` is the caller's own ECR registry.
     pub registry: Option<Template>,

@@ -84,14 +84,7 @@ fn source(written: &WrittenSource, known: &Known<'_>) -> Option<Source> {
         return Some(Source::Folder { path: known.text(path)? });
     }
     let url = match &written.codecommit {
-        Some(repository) => {
-            let repository = known.text(repository)?;
-            match &written.region {
-                _ if repository.starts_with("codecommit:") => repository,
-                Some(region) => format!("codecommit::{}://{repository}", known.text(region)?),
-                None => format!("codecommit://{repository}"),
-            }
-        }
+        Some(repository) => codecommit(&known.text(repository)?, optional(&written.region, known)?),
         None => known.text(written.git.as_ref()?)?,
     };
     Some(Source::Git {
@@ -100,6 +93,18 @@ fn source(written: &WrittenSource, known: &Known<'_>) -> Option<Source> {
         depth: written.depth,
         submodules: written.submodules.unwrap_or(false),
     })
+}
+
+/// The URL of a CodeCommit repository that is written by its name or as a URL, with the Region unless that has one.
+fn codecommit(written: &str, region: Option<String>) -> String {
+    if written.starts_with("codecommit::") {
+        return written.to_owned();
+    }
+    let repository = written.strip_prefix("codecommit://").unwrap_or(written);
+    match region {
+        Some(region) => format!("codecommit::{region}://{repository}"),
+        None => format!("codecommit://{repository}"),
+    }
 }
 
 /// The text that must be known by now, when it is written at all. The outer `None`: it is not known.

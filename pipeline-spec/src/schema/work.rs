@@ -40,10 +40,10 @@ pub(super) fn build() -> Value {
     build
 }
 
-/// A variable of a build.
+/// The value of a variable of a build: plain text, or a mapping that says where it is.
 pub(super) fn variable() -> Value {
     let long = object(
-        "A variable by the name of a secret.",
+        "Where the value is: text, or the name of a secret.",
         &[],
         json!({
             "value": text("Text."),
@@ -97,8 +97,8 @@ pub(super) fn image() -> Value {
             ),
             "labels": map("Labels put on the image.", text("A value.")),
             "platform": text("Such as linux/arm64; the engine's own."),
-            "repository": text("An ECR repository, or host/repository of another registry."),
-            "registry": text("The registry's host; the caller's own ECR registry."),
+            "repository": text("The repository's name in the registry, without the registry's host."),
+            "registry": text("The registry's host, such as ghcr.io; the caller's own ECR registry."),
             "tags": {
                 "description": "Tags, at least one.",
                 "anyOf": [text("A tag."), { "type": "array", "minItems": 1, "items": text("A tag.") }]

@@ -4,7 +4,7 @@ use super::{Known, Members};
 use crate::buildspec::secret_reference;
 use crate::diagnostic::{Diagnostics, shortened};
 use crate::interpolate;
-use crate::pipeline::{Action, Build, Deploy, Image, Origin, Pipeline, Text, Work};
+use crate::pipeline::{Action, Build, Deploy, Image, Origin, Pipeline, Source, Text, Work};
 
 /// A kind of text: what it is called, whether a text is one, and what to write.
 struct Form {
@@ -38,8 +38,8 @@ const PROJECT: Form = Form {
 
 /// Reports texts that cannot be what they must be.
 pub(super) fn check(pipeline: &Pipeline, members: &Members<'_>, known: &Known<'_>, d: &mut Diagnostics) {
-    if let Some(region) = pipeline.source.as_ref().and_then(|source| source.region.as_ref()) {
-        REGION.check(region, known, d);
+    if let Some(source) = &pipeline.source {
+        of_source(source, known, d);
     }
     let mut last: Option<&Action> = None;
     for member in members.iter() {
@@ -52,6 +52,20 @@ pub(super) fn check(pipeline: &Pipeline, members: &Members<'_>, known: &Known<'_
             Some(Work::Deploy(deploy)) => of_deploy(deploy, &known, d),
             None => {}
         }
+    }
+}
+
+fn of_source(source: &Source, known: &Known<'_>, d: &mut Diagnostics) {
+    let Some(written) = &source.region else { return };
+    REGION.check(written, known, d);
+    let repository = source.codecommit.as_ref().and_then(|repository| known.text(repository)).unwrap_or_default();
+    let of_url =
+        repository.strip_prefix("codecommit::").and_then(|rest| rest.split_once("://")).map(|(region, _)| region);
+    if let (Some(of_url), Some(region)) = (of_url, known.text(written))
+        && of_url != region
+    {
+        d.error("bad-value", written.span, format!("the URL of the repository names the Region {of_url}"))
+            .hint("keep one of the two");
     }
 }
 
@@ -69,12 +83,25 @@ fn of_build(build: &Build, known: &Known<'_>, again: bool, d: &mut Diagnostics) 
 
 fn of_image(image: &Image, known: &Known<'_>, d: &mut Diagnostics) {
     image.tags.iter().for_each(|tag| TAG.check(tag, known, d));
-    image.repository.iter().for_each(|name| REPOSITORY.check(name, known, d));
+    image.repository.iter().for_each(|name| repository(name, image.registry.is_some(), known, d));
     image.registry.iter().for_each(|host| REGISTRY.check(host, known, d));
     image.platform.iter().for_each(|platform| PLATFORM.check(platform, known, d));
     image.role.iter().for_each(|role| ROLE.check(role, known, d));
     image.region.iter().for_each(|region| REGION.check(region, known, d));
     image.secrets.iter().for_each(|written| secret(&written.origin, known, d));
+}
+
+/// A host at the beginning would be taken for a part of the name, and the image be pushed to ECR.
+fn repository(name: &Text, has_registry: bool, known: &Known<'_>, d: &mut Diagnostics) {
+    let value = interpolate::literal(&known.fill(name)).unwrap_or_default();
+    match value.split_once('/').filter(|(host, _)| host.contains(':') || !has_registry && host.contains('.')) {
+        Some((host, rest)) if is_host(host) => {
+            let message = format!("`{}` names a registry besides the repository", shortened(&value));
+            d.error("bad-value", name.span, message)
+                .hint(format!("write `registry: \"{host}\"` and `repository: {rest}`"));
+        }
+        _ => REPOSITORY.check(name, known, d),
+    }
 }
 
 fn of_deploy(deploy: &Deploy, known: &Known<'_>, d: &mut Diagnostics) {
@@ -122,10 +149,7 @@ fn is_repository(text: &str) -> bool {
             && part.ends_with(ends)
             && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b))
     };
-    // The first part may be the host of another registry, with a port.
-    let (host, path) = text.split_once('/').unwrap_or(("", text));
-    let rest = if host.contains([':', '.']) && is_host(host) { path } else { text };
-    (2..=256).contains(&text.len()) && rest.split('/').all(is_part)
+    (2..=256).contains(&text.len()) && text.split('/').all(is_part)
 }
 
 fn is_host(text: &str) -> bool {
@@ -194,11 +218,11 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_is_lower_case_and_may_name_its_host() {
+    fn a_repository_is_lower_case() {
         all(
             &REPOSITORY,
-            &["billing-api", "team/billing_api", "127.0.0.1:5000/app", "ghcr.io/team/app", "localhost:5000/a"],
-            &["", "a", "Billing", "a//b", "/a", "a/", "app:latest", "-app", "https://x/y"],
+            &["billing-api", "team/billing_api", "my.team/app"],
+            &["", "a", "127.0.0.1:5000/app", "Billing", "a//b", "/a", "a/", "app:latest", "-app", "https://x/y"],
         );
     }
 

@@ -82,10 +82,17 @@ enum Key {
     Bad,
 }
 
+/// A value that aliases copy, with what a copy costs and how deep it is.
+struct Anchored {
+    node: Node,
+    price: usize,
+    depth: usize,
+}
+
 struct Builder<'d> {
     diagnostics: &'d mut Diagnostics,
     open: Vec<Open>,
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<usize, Anchored>,
     expanded: usize,
     root: Option<Node>,
 }
@@ -125,12 +132,16 @@ impl<'d> Builder<'d> {
 
     fn begin(&mut self, start: Span, anchor: usize, content: Content) -> Step {
         if self.open.len() == MAX_DEPTH {
-            let message = format!("lists and mappings nest deeper than {MAX_DEPTH} levels");
-            self.diagnostics.error("too-deep", start, message);
-            return Step::Stop;
+            return self.too_deep(start);
         }
         self.open.push(Open { start, anchor, content });
         Step::GoOn
+    }
+
+    fn too_deep(&mut self, place: Span) -> Step {
+        let message = format!("lists and mappings nest deeper than {MAX_DEPTH} levels");
+        self.diagnostics.error("too-deep", place, message);
+        Step::Stop
     }
 
     fn end(&mut self, open: Open, end: Span) {
@@ -153,8 +164,8 @@ impl<'d> Builder<'d> {
     /// Puts a whole value where it belongs.
     fn finish(&mut self, node: Node, anchor: usize) {
         if anchor != 0 {
-            let price = price(&node);
-            self.anchors.insert(anchor, (node.clone(), price));
+            let (price, depth) = (price(&node), depth(&node));
+            self.anchors.insert(anchor, Anchored { node: node.clone(), price, depth });
         }
         self.place(node);
     }
@@ -177,7 +188,7 @@ impl<'d> Builder<'d> {
 
     /// A copy of the anchored value stands where the alias is; what is inside it keeps its own place in the text.
     fn alias(&mut self, anchor: usize, span: Span) -> Step {
-        let Some((node, price)) = self.anchors.get(&anchor) else {
+        let Some(Anchored { node, price, depth }) = self.anchors.get(&anchor) else {
             self.diagnostics.error("alias", span, "an alias stands inside the value that it refers to");
             return Step::Stop;
         };
@@ -186,6 +197,9 @@ impl<'d> Builder<'d> {
             let message = format!("the aliases of the file expand to more than {MAX_EXPANSION} bytes");
             self.diagnostics.error("too-large", span, message);
             return Step::Stop;
+        }
+        if self.open.len() + depth > MAX_DEPTH {
+            return self.too_deep(span);
         }
         let copy = Node { span, value: node.value.clone() };
         self.place(copy);
@@ -260,6 +274,15 @@ fn price(node: &Node) -> usize {
             Value::List(items) => items.iter().map(price).sum(),
             Value::Map(entries) => entries.iter().map(|entry| entry.key.len() + price(&entry.value)).sum(),
         }
+}
+
+/// How many lists and mappings are in each other at the most.
+fn depth(node: &Node) -> usize {
+    match &node.value {
+        Value::Scalar(_) => 0,
+        Value::List(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Map(entries) => 1 + entries.iter().map(|entry| depth(&entry.value)).max().unwrap_or(0),
+    }
 }
 
 /// The place between two marks of the parser.

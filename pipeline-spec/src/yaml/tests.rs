@@ -112,3 +112,17 @@ fn hostile_files_are_refused_without_much_work() {
     }
     check(&laughs, "6:8 too-large: the aliases of the file expand to more than 8388608 bytes");
 }
+
+#[test]
+fn aliases_nest_no_deeper_than_what_is_written_out() {
+    let nested = |levels: usize, inner: &str| format!("{}{inner}{}", "[".repeat(levels), "]".repeat(levels));
+    let anchor = format!("a: &a {}\n", nested(30, "x"));
+    let deep = |levels: usize| parse("f.yml", &format!("{anchor}b: {}\n", nested(levels, "*a"))).value.is_some();
+    // The mapping around them is a level too.
+    assert!(deep(33) && !deep(34));
+    let chain: String =
+        (1..9).map(|place| format!("a{place}: &a{place} {}\n", nested(10, &format!("*a{}", place - 1)))).collect();
+    let text = format!("a0: &a0 [x]\n{chain}");
+    let found = parse("f.yml", &text).diagnostics;
+    assert_eq!(found.iter().map(|found| found.code).collect::<Vec<_>>(), ["too-deep"]);
+}

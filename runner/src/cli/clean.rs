@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// Look at the caches of builds [default: all of these three]
     #[arg(long)]
     caches: bool,
-    /// Look at the mirrors of repositories, and make the small packs in them into one
+    /// Look at the mirrors of repositories and at unfinished fetches, and make the small packs in them into one
     #[arg(long)]
     mirrors: bool,
     /// Look at the images that image actions have built, and that a later build has taken the name of

@@ -5,10 +5,10 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Context, Exit, runs};
+use super::{Context, Exit};
 use crate::fault::{Fault, io};
 use crate::state::RunState;
-use crate::store::{Record, RunFolders};
+use crate::store::RunFolders;
 
 /// How often a growing log is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -37,9 +37,13 @@ pub(super) fn logs(context: &Context, args: &Args) -> Result<Exit, Fault> {
         ));
     }
     let mut printed = Printed { files: Vec::new(), titled: None };
+    let mut state = RunState::default();
     loop {
-        let over = runs::is_over(&record, &run.id)?.is_some();
-        let actions = actions(&record, &run.id, args)?;
+        // Only what is new is read: a long run has many events.
+        record.events(&run.id, state.sequence)?.iter().for_each(|event| state.apply(event));
+        // An end that is known before the logs are looked at has nothing after it.
+        let over = state.span.outcome.is_some();
+        let actions = actions(&state, &run.id, args)?;
         if printed.print_new(&folders, &actions)?.is_none() || over || !args.follow {
             return Ok(Exit::Succeeded);
         }
@@ -47,8 +51,7 @@ pub(super) fn logs(context: &Context, args: &Args) -> Result<Exit, Fault> {
     }
 }
 
-fn actions(record: &Record, run: &str, args: &Args) -> Result<Vec<String>, Fault> {
-    let state = RunState::of(&record.events(run, 0)?);
+fn actions(state: &RunState, run: &str, args: &Args) -> Result<Vec<String>, Fault> {
     let names: Vec<String> = state.actions.iter().map(|action| action.name.clone()).collect();
     match &args.action {
         None => Ok(names),

@@ -1,7 +1,8 @@
 //! `sluice plan`: what would happen, without doing it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::plan_files::SpecFile;
 use super::{Context, Exit, out, plan_files};
 use crate::fault::Fault;
 
@@ -28,9 +29,8 @@ enum Format {
 }
 
 pub(super) fn plan(_: &Context, args: &Args) -> Result<Exit, Fault> {
-    let path = plan_files::find(args.file.as_deref(), Path::new("."))?;
-    let folder = plan_files::folder_of(&path);
-    let plan = plan_files::plan(&path, folder, &args.variables.iter().cloned().collect(), None)?;
+    let variables = args.variables.iter().cloned().collect();
+    let plan = SpecFile::find(args.file.as_deref(), &variables)?.plan(&variables, None)?;
     out::say(&match args.format {
         Format::Text => pipeline_spec::view::text(&plan),
         Format::Json => pipeline_spec::view::json(&plan),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pipeline_spec::plan::{Plan, Source};
 
+use super::plan_files::SpecFile;
 use super::{Context, Exit, exit_of, out, plan_files};
 use crate::cancel::Cancel;
 use crate::clock;
@@ -15,6 +16,7 @@ use crate::identity;
 use crate::progress::Progress;
 use crate::run::{Options, Prefetched};
 use crate::signal;
+use crate::spec::io_usage;
 use crate::store::{Record, RunRow, StateFolders, new_run_id};
 use crate::wire::{self, Shown, Started};
 
@@ -29,7 +31,8 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The spec file, or its folder [default: pipeline.yml or buildspec.yml at the root of the source]
+    /// The spec file, or its folder [default: pipeline.yml or buildspec.yml at the root of the source]. Without a source,
+    /// that is the current folder for a file of the same Git work tree below it, and else the file's own folder
     file: Option<PathBuf>,
     /// A Git URL or a folder, in the place of the spec's own source
     #[arg(long, value_name = "URL|DIR")]
@@ -64,8 +67,9 @@ pub(super) struct Args {
     /// Store artifacts as zip files instead of folders
     #[arg(long)]
     zip: bool,
-    /// Go on with a run whose process has ended: that run, or the newest one
-    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
+    /// Go on with a run whose process has ended, as it was started: that run, or the newest one
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["file",
+        "source", "reference", "variables", "image", "project", "secrets", "yes", "parallel", "grace", "keep", "zip"])]
     resume: Option<String>,
     /// How to show it: `auto` is live progress on a terminal and plain lines elsewhere
     #[arg(long, value_enum, default_value_t)]
@@ -97,9 +101,12 @@ type Beginning = (RunRow, Started, Option<Prefetched>);
 pub(super) fn run(context: &Context, args: Args) -> Result<Exit, Fault> {
     super::runtime()?.block_on(async {
         let (folders, record) = context.record()?;
+        // Before anything is fetched: a stop leaves nothing half-done behind.
+        let cancel = Cancel::new();
+        signal::listen(cancel.clone());
         let (row, started, prefetched) = match &args.resume {
             Some(prefix) => earlier(&record, &folders, prefix)?,
-            None => begin(context, &args, &folders, &record).await?,
+            None => begin(context, &args, &folders, &record, &cancel).await?,
         };
         let plan: Plan = serde_json::from_str(&row.plan)
             .map_err(|error| Fault::system(format!("run {}: its plan cannot be read: {error}", row.id)))?;
@@ -108,8 +115,6 @@ pub(super) fn run(context: &Context, args: Args) -> Result<Exit, Fault> {
             return Err(Fault::configuration(format!("run {} goes on in another process", row.id))
                 .hint(format!("follow it: `sluice logs {} -f`", row.id)));
         };
-        let cancel = Cancel::new();
-        signal::listen(cancel.clone());
         wire::sweep(&context.environment, &folders);
         let order = wire::Order {
             row,
@@ -134,10 +139,19 @@ fn finished(outcome: &Outcome) -> Exit {
 }
 
 /// Makes a new run of the command line.
-async fn begin(context: &Context, args: &Args, folders: &StateFolders, record: &Record) -> Result<Beginning, Fault> {
-    let (plan, prefetched) = plan(context, args, folders).await?;
+async fn begin(
+    context: &Context,
+    args: &Args,
+    folders: &StateFolders,
+    record: &Record,
+    cancel: &Cancel,
+) -> Result<Beginning, Fault> {
+    // What cannot be used is told before there is a run, which could never end.
+    let secrets = args.secrets.as_ref().map(|path| std::path::absolute(path).map_err(io_usage(path))).transpose()?;
+    secrets.as_deref().map(wire::given_secrets).transpose()?;
+    let (plan, prefetched) = plan(context, args, folders, cancel).await?;
     gate::check(&plan, clock::now())?;
-    let (user, groups) = identity::user(&context.environment);
+    let (user, groups) = identity::user();
     let options = Options {
         image: args.image.clone().or_else(|| context.environment.image.clone()),
         parallel: args.parallel,
@@ -150,7 +164,6 @@ async fn begin(context: &Context, args: &Args, folders: &StateFolders, record: &
         zip: args.zip,
         ..Options::default()
     };
-    let secrets = args.secrets.as_ref().map(|path| std::path::absolute(path).map_err(io(path))).transpose()?;
     let started = Started { options, secrets };
     let row = RunRow {
         id: new_run_id(),
@@ -159,6 +172,9 @@ async fn begin(context: &Context, args: &Args, folders: &StateFolders, record: &
         plan: serde_json::to_string(&plan).unwrap_or_default(),
         options: serde_json::to_string(&started).unwrap_or_default(),
     };
+    if cancel.reason().is_some() {
+        return Err(Fault::stopped("stopped before the run began"));
+    }
     record.begin(&row)?;
     Ok((row, started, prefetched))
 }
@@ -170,6 +186,13 @@ fn earlier(record: &Record, folders: &StateFolders, prefix: &str) -> Result<Begi
         return Err(Fault::configuration(format!("run {} is over: {}", row.id, outcome.word()))
             .hint("start a new one: `sluice run`"));
     }
+    if folders.run(&row.id).job().exists() {
+        return Err(Fault::configuration(format!(
+            "run {} does a job of a worker, which alone can report its end",
+            row.id
+        ))
+        .hint("start its worker again: `sluice worker`"));
+    }
     let started = serde_json::from_str(&row.options)
         .map_err(|error| Fault::system(format!("run {}: its options cannot be read: {error}", row.id)))?;
     Ok((row, started, None))
@@ -177,7 +200,9 @@ fn earlier(record: &Record, folders: &StateFolders, prefix: &str) -> Result<Begi
 
 fn newest_unfinished(record: &Record, folders: &StateFolders) -> Result<RunRow, Fault> {
     for row in record.runs(100)? {
-        if super::runs::is_over(record, &row.id)?.is_none() && folders.run(&row.id).own()?.is_some() {
+        // A run of a job is its worker's to go on with.
+        let own = folders.run(&row.id);
+        if !own.job().exists() && super::runs::is_over(record, &row.id)?.is_none() && own.own()?.is_some() {
             return Ok(row);
         }
     }
@@ -185,31 +210,34 @@ fn newest_unfinished(record: &Record, folders: &StateFolders) -> Result<RunRow, 
 }
 
 /// The plan of the command line. A spec that lies in a repository is fetched first, together with its source.
-async fn plan(context: &Context, args: &Args, folders: &StateFolders) -> Result<(Plan, Option<Prefetched>), Fault> {
+async fn plan(
+    context: &Context,
+    args: &Args,
+    folders: &StateFolders,
+    cancel: &Cancel,
+) -> Result<(Plan, Option<Prefetched>), Fault> {
     let variables = args.variables.iter().cloned().collect();
     let project = args.project.as_deref();
     let Some(named) = &args.source else {
-        let path = plan_files::find(args.file.as_deref(), Path::new("."))?;
-        let mut plan = plan_files::plan(&path, plan_files::folder_of(&path), &variables, project)?;
+        let mut plan = SpecFile::find(args.file.as_deref(), &variables)?.plan(&variables, project)?;
         plan.source = at(plan.source, args.reference.as_deref());
         return Ok((plan, None));
     };
     let source = source(named, args.reference.as_deref())?;
     if let Source::Folder { path } = &source {
-        let root = PathBuf::from(path);
-        let file = args.file.clone().map_or_else(|| plan_files::find(None, &root), Ok)?;
-        let mut plan = plan_files::plan(&file, &root, &variables, project)?;
+        let file = SpecFile::with_source(args.file.as_deref(), PathBuf::from(path))?;
+        let mut plan = file.plan(&variables, project)?;
         plan.source = source;
         return Ok((plan, None));
     }
-    let scratch = tempfile::Builder::new().prefix("fetch-").tempdir_in(folders.root()).map_err(io(folders.root()))?;
+    let scratch = folders.scratch()?;
     let root = scratch.path().join("source");
     out::note(&format!("fetching {named}"));
     let sources = wire::sources(&context.environment, folders)?;
-    let revision = sources.fetch(&source, &root, &Progress::silent(), &Cancel::new()).await?;
-    let file = plan_files::find(args.file.as_ref().map(|file| root.join(file)).as_deref(), &root)?;
+    let revision = sources.fetch(&source, &root, &Progress::silent(), cancel).await?;
     let default_project = repository_name(named);
-    let mut plan = plan_files::plan(&file, &root, &variables, Some(project.unwrap_or(&default_project)))?;
+    let file = SpecFile::fetched(args.file.as_deref(), root.clone())?;
+    let mut plan = file.plan(&variables, Some(project.unwrap_or(&default_project)))?;
     plan.source = source;
     Ok((plan, Some(Prefetched { folder: root, revision, _scratch: scratch })))
 }
@@ -223,7 +251,7 @@ fn source(named: &str, reference: Option<&str>) -> Result<Source, Fault> {
     }
     let url =
         if path.is_dir() { path.canonicalize().map_err(io(path))?.display().to_string() } else { named.to_owned() };
-    Ok(Source::Git { url, reference: reference.map(str::to_owned), depth: None, submodules: true })
+    Ok(Source::Git { url, reference: reference.map(str::to_owned), depth: None, submodules: false })
 }
 
 /// The spec's own source, at another reference; a folder is then a repository of which a commit is taken.
@@ -234,7 +262,7 @@ fn at(source: Source, reference: Option<&str>) -> Source {
             Source::Git { url, reference: Some(reference.to_owned()), depth, submodules }
         }
         (Source::Folder { path }, Some(reference)) => {
-            Source::Git { url: path, reference: Some(reference.to_owned()), depth: None, submodules: true }
+            Source::Git { url: path, reference: Some(reference.to_owned()), depth: None, submodules: false }
         }
     }
 }

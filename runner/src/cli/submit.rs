@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::{Context, Exit, out, plan_files};
-use crate::fault::{Fault, io};
+use crate::fault::Fault;
 use crate::queue::codepipeline::options::EnvironmentVariable;
 use crate::queue::sqs::{ExecutionMode, RequestSource, RunRequest, VERSION};
+use crate::spec::io_usage;
 use crate::wire;
 
 const EXAMPLES: &str = "\
@@ -94,7 +95,7 @@ pub(super) fn submit(context: &Context, args: Args) -> Result<Exit, Fault> {
 fn request(args: Args) -> Result<RunRequest, Fault> {
     let wrong = |why: String| Fault::configuration(why);
     if let Some(path) = &args.request {
-        let text = std::fs::read_to_string(path).map_err(io(path))?;
+        let text = std::fs::read_to_string(path).map_err(io_usage(path))?;
         return RunRequest::parse(&text).map_err(|why| wrong(format!("{}: {why}", path.display())));
     }
     let variable = |(name, value)| EnvironmentVariable { name, value, kind: None };

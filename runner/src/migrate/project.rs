@@ -98,13 +98,17 @@ struct Place {
 }
 
 /// What an action says in its project's place.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Carried {
-    pub(super) buildspec: Option<String>,
+    pub(super) buildspec: String,
     pub(super) image: Option<String>,
     pub(super) options: Options,
     pub(super) findings: Vec<Finding>,
 }
+
+/// The file that CodeBuild takes where a project names none. An action of ours that names none may be a pipeline.yml,
+/// so it is written down.
+const DEFAULT_BUILDSPEC: &str = "buildspec.yml";
 
 /// What CodeBuild waits for a build to start when nothing else is said, in minutes.
 const QUEUED: u32 = 480;
@@ -136,8 +140,9 @@ impl Project {
                     .hint("put it into the repository and name it by its path"),
             );
         }
+        let written = self.source.buildspec.clone().filter(|buildspec| !buildspec.trim().is_empty());
         Carried {
-            buildspec: self.source.buildspec.clone().filter(|buildspec| !buildspec.trim().is_empty()),
+            buildspec: written.unwrap_or_else(|| DEFAULT_BUILDSPEC.to_owned()),
             image: image.map(str::to_owned).or(own).filter(|image| !image.is_empty()),
             options,
             findings,

@@ -104,7 +104,7 @@ fn one(
     };
     let Carried { buildspec, image, mut options, findings: carried } = project.carried(orders.image.as_deref());
     findings.extend(carried);
-    findings.extend(reference(buildspec.as_deref(), &options.environment_variables));
+    findings.extend(reference(&buildspec, &options.environment_variables));
     let mut was = Was {
         provider: text(&action["actionTypeId"], "provider").to_owned(),
         version: text(&action["actionTypeId"], "version").to_owned(),
@@ -126,7 +126,8 @@ fn one(
     options.was = Some(was);
     words.insert(POOL.to_owned(), orders.pool.clone().into());
     let commit = commit_id(described, action);
-    for (word, value) in [(BUILDSPEC, buildspec), (IMAGE, image), (OPTIONS, options.text()), (COMMIT_ID, commit)] {
+    for (word, value) in [(BUILDSPEC, Some(buildspec)), (IMAGE, image), (OPTIONS, options.text()), (COMMIT_ID, commit)]
+    {
         words.extend(value.map(|value| (word.to_owned(), Value::from(value))));
     }
     findings.extend(too_long(&words));
@@ -135,13 +136,13 @@ fn one(
 }
 
 /// CodePipeline puts values for `#{…}` in an action's configuration; in a project this was plain text.
-fn reference(buildspec: Option<&str>, variables: &[EnvironmentVariable]) -> Option<Finding> {
+fn reference(buildspec: &str, variables: &[EnvironmentVariable]) -> Option<Finding> {
     let holds = |text: &str| text.contains("#{");
     let variable = variables.iter().find(|variable| holds(&variable.value));
-    let where_to = match (buildspec.filter(|text| holds(text)), variable) {
-        (Some(_), _) => "the project's buildspec".to_owned(),
-        (None, Some(variable)) => format!("the project's variable {}", variable.name),
-        (None, None) => return None,
+    let where_to = match variable {
+        _ if holds(buildspec) => "the project's buildspec".to_owned(),
+        Some(variable) => format!("the project's variable {}", variable.name),
+        None => return None,
     };
     let text = format!("{where_to} holds `#{{`, which CodePipeline would take for a variable of its own");
     Some(Finding::refused("reference", text).hint("keep it in the repository's buildspec or in Parameter Store"))

@@ -190,3 +190,13 @@ fn a_structure_is_kept_for_its_user_alone_and_found_again_newest_first() {
     assert_eq!(versions, [json!(10), json!(9)]);
     assert_eq!(actions(&saved.of(&described)[0]).len(), 3);
 }
+
+#[test]
+fn codebuilds_default_is_written_where_the_project_names_no_buildspec() {
+    let mut case = Case::named("01_one_build");
+    let project = json!([{ "name": "billing-build", "environment": { "image": "python:3.11" } }]);
+    let projects: Vec<Project> = serde_json::from_value(project).unwrap();
+    case.projects = projects.into_iter().map(|project| (project.name.clone(), project)).collect();
+    let after = case.swapped().actions[0].after.clone().unwrap();
+    assert_eq!(after["configuration"]["Buildspec"], "buildspec.yml", "and not a pipeline.yml that is there too");
+}

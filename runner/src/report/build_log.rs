@@ -24,6 +24,13 @@ pub fn lines(event: &Event, state: &RunState) -> Vec<String> {
     said.into_iter().map(|said| line(event.at, said).trim_end_matches('\n').to_owned()).collect()
 }
 
+/// The line of a warning that belongs in an action's log, without a newline.
+#[must_use]
+pub fn warning(event: &Event) -> Option<String> {
+    let What::Notice { action: Some(_), warning: true, text } = &event.what else { return None };
+    Some(line(event.at, Line::Warning(text)).trim_end_matches('\n').to_owned())
+}
+
 const SOURCE: &str = "DOWNLOAD_SOURCE";
 
 /// The phases that have no commands of the user's.

@@ -52,6 +52,8 @@ pub enum Line<'a> {
     Expanding(&'a str),
     /// Artifacts: how many files it matched.
     FoundFiles(u64),
+    /// Ours: something that is not as its author may think.
+    Warning(&'a str),
 }
 
 impl fmt::Display for Line<'_> {
@@ -79,6 +81,7 @@ impl fmt::Display for Line<'_> {
             Self::ExpandingFiles(path) => write!(f, "Expanding file paths for base directory {path}"),
             Self::Expanding(pattern) => write!(f, "Expanding {pattern}"),
             Self::FoundFiles(count) => write!(f, "Found {count} file(s)"),
+            Self::Warning(text) => write!(f, "Warning: {text}"),
         }
     }
 }

@@ -12,11 +12,13 @@ impl Run {
         match known {
             Some(Some(outcome)) => return outcome,
             Some(None) => {}
-            None => self.recorder.tell(What::ActionStarted {
-                stage: stage.to_owned(),
-                action: action.name.clone(),
-                kind: kind(&action.work),
-            }),
+            None => {
+                let kind = kind(&action.work);
+                self.recorder.tell(What::ActionStarted { stage: stage.to_owned(), action: action.name.clone(), kind });
+                for warning in self.options.warnings.get(&action.name).into_iter().flatten() {
+                    self.notice(&action.name, true, warning);
+                }
+            }
         }
         let worked = match (self.stop_fault(), &action.work) {
             (Err(stopped), _) => Err(stopped),

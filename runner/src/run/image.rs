@@ -49,7 +49,7 @@ impl Run {
     async fn image_order(&self, image: &Image) -> Result<ImageOrder, Fault> {
         let source = self.source().await?.clone();
         Ok(ImageOrder {
-            context: self.context(&source, &self.render(&image.context)?)?,
+            context: Self::context(&source, &self.render(&image.context)?)?,
             dockerfile: image.dockerfile.clone(),
             target: image.target.clone(),
             build_args: self.render_all(&image.build_args)?,
@@ -66,16 +66,14 @@ impl Run {
         })
     }
 
-    /// The context's folder: in the source, or an artifact of this run. A link that leads out of both is refused.
-    fn context(&self, source: &Path, context: &str) -> Result<PathBuf, Fault> {
+    /// The context's folder in the source. A link that leads out of that is refused.
+    fn context(source: &Path, context: &str) -> Result<PathBuf, Fault> {
         let path = source.join(context);
         let real = path.canonicalize().map_err(|error| {
             Fault::configuration(format!("the build context {context} cannot be read: {error}"))
-                .hint("`context` is a folder of the source, or `${ACTION.artifact}`")
+                .hint("`context` is a folder of the source")
         })?;
-        let root = self.folders.root().canonicalize().map_err(io(self.folders.root()))?;
-        let source = source.canonicalize().map_err(io(source))?;
-        if real.starts_with(&source) || real.starts_with(root.join("artifacts")) {
+        if real.starts_with(source.canonicalize().map_err(io(source))?) {
             Ok(real)
         } else {
             Err(Fault::configuration(format!("the build context {context} leads out of the source")))

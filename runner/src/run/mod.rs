@@ -20,6 +20,7 @@ mod variables;
 mod watch;
 mod workspace;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -93,6 +94,9 @@ pub struct Options {
     pub zip: bool,
     /// Further inputs of every build, each in a folder of its own.
     pub inputs: Vec<Input>,
+    /// What its spec was warned of, by the action that tells it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub warnings: BTreeMap<String, Vec<String>>,
 }
 
 /// A further input: builds find it in the folder that `CODEBUILD_SRC_DIR_<name>` names.
@@ -120,6 +124,7 @@ impl Default for Options {
             keep: false,
             zip: false,
             inputs: Vec::new(),
+            warnings: BTreeMap::new(),
         }
     }
 }

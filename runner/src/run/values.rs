@@ -98,8 +98,6 @@ fn action_value(action: &ActionState, path: &[&str]) -> Option<String> {
         (["tag"], Some(image)) => image.tags.first().cloned(),
         (["variables", name], _) if action.withheld.contains(*name) => None,
         (["variables", name], _) => action.variables.get(*name).cloned(),
-        (["artifact"], _) => action.artifacts.get("").map(|artifact| artifact.path.clone()),
-        (["artifact", identifier], _) => action.artifacts.get(*identifier).map(|artifact| artifact.path.clone()),
         _ => None,
     }
 }

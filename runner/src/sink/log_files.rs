@@ -123,7 +123,8 @@ impl Sink for LogFiles {
                     What::BuildAdopted { .. } => Some(Keep::Head),
                     _ => None,
                 };
-                let lines = build_log::lines(event, state);
+                let mut lines = build_log::lines(event, state);
+                lines.extend(build_log::warning(event));
                 let log = self.log(action, keep)?;
                 log.lines(&lines)?;
                 match what {

@@ -5,6 +5,7 @@
 //! STATE/runs/RUN/          one run: lock, source/, logs/, artifacts/, builds/
 //! STATE/mirrors/ caches/ images/ migrations/
 //! STATE/shipments/         logs on their way to AWS
+//! STATE/fetch-*/          sources that are fetched before their run begins
 //! STATE/left-in-engine/    runs whose containers could not be removed
 //! ```
 
@@ -12,8 +13,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use fs4::FileExt;
+use tempfile::TempDir;
 
 use crate::fault::{Fault, io};
+
+/// How the names of scratch folders begin.
+pub(super) const SCRATCH: &str = "fetch-";
 
 /// A state directory.
 #[derive(Clone, Debug)]
@@ -76,6 +81,13 @@ impl StateFolders {
     #[must_use]
     pub fn shipments(&self) -> PathBuf {
         self.root.join("shipments")
+    }
+
+    /// A folder for a source that is fetched before its run begins, removed when dropped. What a process that was killed
+    /// leaves of it goes with `sluice clean`.
+    pub fn scratch(&self) -> Result<TempDir, Fault> {
+        std::fs::create_dir_all(&self.root).map_err(io(&self.root))?;
+        tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&self.root).map_err(io(&self.root))
     }
 
     /// The folders of all runs.

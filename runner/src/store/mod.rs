@@ -2,6 +2,7 @@
 //!
 //! This module does not know what events mean. Several processes may have the same record open.
 
+mod abandoned;
 mod folders;
 pub mod history;
 mod ids;
@@ -21,6 +22,7 @@ use crate::event::{Event, Slot};
 use crate::fault::Fault;
 use crate::gate::Decision;
 
+pub use abandoned::Abandoned;
 pub use folders::{Ownership, RunFolders, StateFolders};
 pub use ids::{new_build_id, new_run_id, new_worker_id};
 pub use numbers::BuildNumbers;

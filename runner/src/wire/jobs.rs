@@ -1,5 +1,6 @@
 //! The workshop of a worker: from a job's order to a run that this process carries out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -145,19 +146,18 @@ impl JobShop {
         sources: &dyn Sources,
         cancel: &Cancel,
     ) -> Result<(RunRow, Prefetched), Fault> {
-        let root = self.folders.root();
-        let scratch = tempfile::Builder::new().prefix("fetch-").tempdir_in(root).map_err(io(root))?;
+        let scratch = self.folders.scratch()?;
         let folder = scratch.path().join("source");
         let revision = sources.fetch(&order.source, &folder, &Progress::silent(), cancel).await?;
-        let mut plan = match &order.work {
+        let (mut plan, warnings) = match &order.work {
             Work::Spec(spec) => job_plan::of_spec(spec, &order.project, &folder)?,
-            Work::Deployment(deployment) => job_plan::of_deployment(deployment, order, &folder)?,
+            Work::Deployment(deployment) => (job_plan::of_deployment(deployment, order, &folder)?, BTreeMap::new()),
         };
         plan.source = order.source.clone();
         gate::check(&plan, clock::now())?;
-        let image = self.options(order).image;
-        self.config.trust.check(&plan, image.as_deref())?;
-        let started = Started { options: self.options(order), secrets: None };
+        let options = Options { warnings, ..self.options(order) };
+        self.config.trust.check(&plan, options.image.as_deref())?;
+        let started = Started { options, secrets: None };
         let row = RunRow {
             id: id.to_owned(),
             pipeline: if order.place.pipeline.is_empty() { plan.name.clone() } else { order.place.pipeline.clone() },

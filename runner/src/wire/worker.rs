@@ -60,6 +60,7 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     };
     let aws = Aws::default();
     let config = aws.config(None, None).await?;
+    let environment = &with_region(environment, &config);
     let me = identity(&config).await?;
     let notices = Notices::new(&config);
     let (queue, events) = queues(&config, &order)?;
@@ -95,6 +96,13 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     let _ = std::fs::remove_file(&socket);
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     worked
+}
+
+/// The environment with the Region that calls are made in: where no variable names it, the profile or the machine does, and
+/// builds, their ARNs and links to their logs are of the same one.
+fn with_region(environment: &Environment, config: &SdkConfig) -> Environment {
+    let region = environment.region.clone().or_else(|| config.region().map(ToString::to_string));
+    Environment { region, ..environment.clone() }
 }
 
 /// Asks the workers of a queue for a run; the message's id.
@@ -198,5 +206,23 @@ async fn tell_systemd(standing: Arc<Standing>) {
         let status = format!("{:?}{fleet}: {} of {} jobs{hindered}", sight.mode, sight.jobs.len(), sight.seats);
         let _ = sd_notify::notify(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
         tokio::time::sleep(period).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_types::region::Region;
+
+    use super::*;
+
+    #[test]
+    fn without_a_variable_the_region_is_that_of_the_calls() {
+        let config = SdkConfig::builder().region(Region::new("eu-west-1")).build();
+        let region = |named: Option<&str>| {
+            let environment = Environment { region: named.map(str::to_owned), ..Environment::default() };
+            with_region(&environment, &config).region
+        };
+        assert_eq!(region(None).as_deref(), Some("eu-west-1"));
+        assert_eq!(region(Some("us-east-1")).as_deref(), Some("us-east-1"));
     }
 }

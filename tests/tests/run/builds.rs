@@ -164,3 +164,12 @@ phases: { build: { commands: [show] } }
     assert!(went.outcome.message().contains("/demo/absent"), "{}", went.outcome.message());
     assert!(!went.transcript().contains("show"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_warning_of_the_spec_is_in_the_log_of_its_action() {
+    let mut world = World::new(TWO_PHASES, &steps(Does::default()));
+    world.options.warnings = [("build".to_owned(), vec!["spec.yml:3: odd".to_owned()])].into();
+    let went = world.run().await;
+    assert!(went.log.contains(" Warning: spec.yml:3: odd\n"), "{}", went.log);
+    assert_eq!(went.state.notices, ["spec.yml:3: odd"]);
+}

@@ -110,13 +110,16 @@ pub(super) fn read(entry: &Entry, d: &mut Diagnostics) -> Option<Batch> {
     Some(Batch { span: entry.key_span, fast_fail, kind })
 }
 
-/// What becomes of a batch as long as none is run.
-pub(super) fn warn(batch: &Batch, without_phases: bool, d: &mut Diagnostics) {
-    let message = match without_phases {
-        true => "batches are not run yet, and there are no phases: a run of this file does nothing",
-        false => "batches are not run yet: the phases run as a single build",
-    };
-    d.warning(UNSUPPORTED, batch.span, message);
+/// What becomes of a batch as long as none is run. A run of nothing would end well, and nobody would see that it did
+/// nothing.
+pub(super) fn report(batch: &Batch, without_phases: bool, d: &mut Diagnostics) {
+    if without_phases {
+        let message = "batches are not run yet, and there are no phases: a run of this file would do nothing";
+        d.error(UNSUPPORTED, batch.span, message).hint("add `phases`, or run its builds as actions of a pipeline.yml");
+    } else {
+        let message = "batches are not run yet: the phases run as a single build";
+        d.warning(UNSUPPORTED, batch.span, message);
+    }
 }
 
 fn tasks(entry: &Entry, graph: bool, d: &mut Diagnostics) -> Option<Vec<BatchTask>> {

@@ -84,7 +84,11 @@ const BUILD: [Property; MOST_WORDS] = [
     property(POOL, Role::Query, "The pool of machines that does the work; up to 20 letters, digits, - and _"),
     property(PROJECT_NAME, Role::Key, "The project: it names builds, their numbers and their logs"),
     property(PRIMARY_SOURCE, Role::Optional, "The input artifact that holds the buildspec, where there are several"),
-    property(BUILDSPEC, Role::Optional, "The buildspec, inline or as a path in the primary source; else buildspec.yml"),
+    property(
+        BUILDSPEC,
+        Role::Optional,
+        "The buildspec, inline or as a path in the primary source; else pipeline.yml or buildspec.yml",
+    ),
     property(IMAGE, Role::Optional, "The image that the build runs in; else the worker's own"),
     property(
         ENVIRONMENT_VARIABLES,
