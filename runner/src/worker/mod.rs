@@ -8,11 +8,14 @@ mod accept;
 mod hearing;
 mod held;
 mod job;
+mod lease;
 mod life;
 mod outbox;
 mod result;
 mod rhythm;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod work;
 
