@@ -201,6 +201,11 @@ pub trait Queue: Send + Sync {
         Ok(())
     }
 
+    /// What is wrong with a part of it, though polls are answered.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// Gives back what a dropped [`Queue::poll`] has fetched since: there will be no further one.
     async fn leave(&self) {}
 }

@@ -21,7 +21,7 @@ pub(super) async fn hear(
     seat: Option<&Seat>,
     order: &JobOrder,
 ) -> End {
-    let mut elsewhere = 0;
+    let (mut elsewhere, mut told) = (0, None);
     loop {
         tokio::select! {
             () = tokio::time::sleep(rhythm::jittered(worker.config.rhythm.heartbeat)) => {}
@@ -39,11 +39,16 @@ pub(super) async fn hear(
             turn::renew(worker, turn).await;
         }
         match worker.queue.heartbeat(&held.job.ticket, order).await {
-            Ok(Wanted::Yes) => elsewhere = 0,
+            Ok(Wanted::Yes) => (elsewhere, told) = (0, None),
             Ok(Wanted::No { why }) => return End::Unwanted(why),
             Ok(Wanted::Elsewhere) if elsewhere + 1 >= ELSEWHERE => return End::Elsewhere,
             Ok(Wanted::Elsewhere) => elsewhere += 1,
-            Err(fault) => tracing::debug!(job = held.entry.job, %fault, "whether the job is wanted cannot be asked"),
+            Err(fault) if told.as_ref() == Some(&fault.message) => {}
+            Err(fault) => {
+                let (job, hint) = (&held.entry.job, fault.hint.as_deref());
+                tracing::warn!(job, %fault, hint, "whether the job is still wanted cannot be asked");
+                told = Some(fault.message);
+            }
         }
     }
 }
