@@ -235,6 +235,9 @@ fn shown(sight: &Sight) -> String {
     if let Some(why) = &sight.cannot_claim {
         text.push_str(&format!("it cannot take jobs now: {why}\n"));
     }
+    if let Some(why) = &sight.trouble {
+        text.push_str(&format!("one of its queues cannot be polled: {why}\n"));
+    }
     text.push_str(&format!("{} of {} seats taken\n", sight.jobs.len(), sight.seats));
     let now = clock::now();
     for job in &sight.jobs {

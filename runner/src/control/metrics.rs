@@ -47,6 +47,8 @@ impl Collector for Shown {
             ("results_refused", "Results that the queue did not want", totals.refused),
             ("jobs_unwanted", "Jobs stopped because their pipeline was", totals.unwanted),
             ("jobs_lost", "Jobs that another worker took over", totals.lost),
+            ("jobs_superseded", "Jobs that a newer one of their group came before", totals.superseded),
+            ("jobs_given_back", "Jobs that were given back to their queue", totals.given_back),
         ] {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
@@ -71,6 +73,7 @@ mod tests {
             results_waiting: 1,
             polled: None,
             cannot_claim: None,
+            trouble: None,
             totals: Totals { accepted: 7, ..Totals::default() },
         };
         let text = text(sight).unwrap();
@@ -80,6 +83,8 @@ mod tests {
             "sluice_worker_results_waiting 1",
             "# TYPE sluice_worker_jobs_accepted counter",
             "sluice_worker_jobs_accepted_total 7",
+            "sluice_worker_jobs_superseded_total 0",
+            "sluice_worker_jobs_given_back_total 0",
             "# EOF",
         ] {
             assert!(text.lines().any(|known| known == line), "{line} is missing in\n{text}");

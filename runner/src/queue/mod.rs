@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Access;
@@ -43,6 +43,17 @@ pub struct Ticket {
     pub delivery: Option<Delivery>,
 }
 
+impl Ticket {
+    /// Whether it came as a message that the queue has no more: the ledger alone carries the job.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.delivery.is_some() && self.receipt.is_empty()
+    }
+}
+
+/// How long a message is held at most: SQS shows it to others twelve hours after it was received.
+const HELD: SignedDuration = SignedDuration::from_hours(11);
+
 /// How a message reached us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -53,6 +64,14 @@ pub struct Delivery {
     pub received: Timestamp,
     /// How often it has been handed out, this time included.
     pub count: u32,
+}
+
+impl Delivery {
+    /// Whether the message cannot be held for much longer.
+    #[must_use]
+    pub fn expires(&self, now: Timestamp) -> bool {
+        now.duration_since(self.received) > HELD
+    }
 }
 
 /// A job that may become ours.
@@ -180,6 +199,11 @@ pub trait Queue: Send + Sync {
     /// Lets go of a job that will have no result from us. A queue without messages has nothing to let go of.
     async fn let_go(&self, _: &Ticket, _: LetGo) -> Result<(), Fault> {
         Ok(())
+    }
+
+    /// What is wrong with a part of it, though polls are answered.
+    fn trouble(&self) -> Option<String> {
+        None
     }
 
     /// Gives back what a dropped [`Queue::poll`] has fetched since: there will be no further one.

@@ -201,7 +201,8 @@ async fn tell_systemd(standing: Arc<Standing>) {
     let period = watchdog.map_or(Duration::from_secs(30), control::watchdog_period);
     loop {
         let sight = standing.sight();
-        let hindered = sight.cannot_claim.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+        let hindered =
+            sight.cannot_claim.as_ref().or(sight.trouble.as_ref()).map(|why| format!(", {why}")).unwrap_or_default();
         let fleet = sight.table.as_ref().map(|table| format!(" in the fleet of {table}")).unwrap_or_default();
         let status = format!("{:?}{fleet}: {} of {} jobs{hindered}", sight.mode, sight.jobs.len(), sight.seats);
         let _ = sd_notify::notify(&[NotifyState::Watchdog, NotifyState::Status(&status)]);

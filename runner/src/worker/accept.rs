@@ -2,11 +2,12 @@
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::held::Held;
+use super::held::{Held, Lease};
 use super::life::Life;
-use super::{Active, Job, Step, Worker, rhythm};
+use super::{Active, Job, Step, Worker, lease, rhythm};
+use crate::clock;
 use crate::fault::Fault;
-use crate::queue::{Accepted, FailureKind, JobResult, LetGo, Offer, Refusal};
+use crate::queue::{Accepted, FailureKind, JobResult, LetGo, Offer, Refusal, Ticket};
 use crate::store::ledger::{Entry, Taken};
 use crate::store::new_run_id;
 
@@ -67,69 +68,110 @@ async fn enter(worker: &Worker, offer: Offer, active: Active) -> Result<Option<H
         // It was offered a second time.
         Taken::Closed => return worker.queue.let_go(&job.ticket, LetGo::ForGood).await.map(|()| None),
     };
-    let known = Job::parse(&entry.job, &entry.body)?;
+    let known = read(worker, &entry).await?;
+    let was = known.ticket.clone();
     // What was offered before and never taken is asked for anew; and it is always the newest ticket that is good.
     let job = if known.step == Step::Offered { job } else { Job { ticket: job.ticket, ..known } };
-    Ok(Some(Held { job, entry, _active: active }))
+    let mut held = Held { job, entry, _active: active };
+    // Whoever asks for it after a crash of ours must have the newest one too.
+    if held.job.ticket != was && held.write(worker).await? == Lease::Lost {
+        return Ok(None);
+    }
+    Ok(Some(held))
+}
+
+/// Reads an entry that was just taken. One that another version wrote is let go of, for that version to finish it.
+async fn read(worker: &Worker, entry: &Entry) -> Result<Job, Fault> {
+    let job = Job::parse(&entry.job, &entry.body);
+    if job.is_err() {
+        worker.ledger.write(&Entry { until: clock::now(), ..entry.clone() }).await?;
+    }
+    job
 }
 
 async fn take(worker: &Worker, entry: &Entry, active: Active) -> Option<Held> {
-    let taken = worker.ledger.take(&entry.job, &worker.holder(), &entry.body).await;
-    let held = taken.and_then(|taken| match taken {
-        Taken::Ours(entry) => {
-            let job = Job::parse(&entry.job, &entry.body)?;
-            Ok(Some(Held { job, entry, _active: active }))
+    match taken(worker, entry, active).await {
+        Ok(held) => held,
+        Err(fault) => {
+            tracing::error!(job = entry.job, %fault, hint = fault.hint, "a job cannot be gone on with");
+            None
         }
+    }
+}
+
+async fn taken(worker: &Worker, entry: &Entry, active: Active) -> Result<Option<Held>, Fault> {
+    // What cannot be read is not taken from those who can read it.
+    Job::parse(&entry.job, &entry.body)?;
+    match worker.ledger.take(&entry.job, &worker.holder(), &entry.body).await? {
+        Taken::Ours(entry) => Ok(Some(Held { job: read(worker, &entry).await?, entry, _active: active })),
         Taken::Held { .. } | Taken::Closed => Ok(None),
-    });
-    held.unwrap_or_else(|fault| {
-        tracing::error!(job = entry.job, %fault, "a job cannot be gone on with");
-        None
-    })
+    }
 }
 
 /// Takes an offered job from the queue; one that is ours already goes on. `None`: it is not ours.
 async fn settle(worker: &std::sync::Arc<Worker>, mut held: Held) -> Option<Life> {
-    if held.job.step == Step::Offered {
-        match accept(worker, &held).await {
-            Ok(Accepted::Ours) => {
-                held.job.step = match &held.job.order {
-                    Ok(_) => Step::Accepted { run: new_run_id(), on: worker.config.owner.clone(), parked: false },
-                    Err(refusal) => {
-                        let failure = Some(refusal.clone());
-                        Step::Finished { result: JobResult { failure, ..JobResult::default() } }
-                    }
-                };
-                let run = held.write(worker).await;
-                worker.standing.accepted();
-                if let Err(fault) = run {
-                    // The queue counts on us: the job goes on, and is written down with its next step.
-                    tracing::error!(job = held.entry.job, %fault, "the ledger cannot be written");
-                }
-            }
-            Ok(Accepted::Gone) => {
-                held.forget(worker).await;
-                worker.standing.lost_race();
-                return None;
-            }
-            Err(fault) => {
-                tracing::warn!(job = held.entry.job, %fault, "the job cannot be taken; the queue will offer it again");
-                held.forget(worker).await;
-                return None;
-            }
+    if held.job.step != Step::Offered {
+        return Some(Life::of(held));
+    }
+    let ticket = held.job.ticket.clone();
+    match lease::keep(worker, &mut held, None, accept(worker, &ticket)).await {
+        Some(Ok(Accepted::Ours)) => begun(worker, held).await,
+        Some(Ok(Accepted::Gone)) => {
+            held.forget(worker).await;
+            worker.standing.lost_race();
+            None
+        }
+        // The queue may have heard us: then it offers the job to nobody any more, and only the entry tells that it is to be
+        // asked for again. Whoever is offered it, or takes the lease over, does so.
+        Some(Err(fault)) => {
+            tracing::warn!(job = held.entry.job, %fault, "the job cannot be taken yet; it will be asked for again");
+            None
+        }
+        None => {
+            worker.standing.lost(&held.entry.job);
+            None
         }
     }
+}
+
+/// Writes down that the queue counts on us.
+async fn begun(worker: &Worker, mut held: Held) -> Option<Life> {
+    held.job.step = match &held.job.order {
+        Ok(_) => Step::Accepted { run: new_run_id(), on: worker.config.owner.clone(), parked: false },
+        Err(refusal) => {
+            let failure = Some(refusal.clone());
+            Step::Finished { result: JobResult { failure, ..JobResult::default() } }
+        }
+    };
+    match held.write(worker).await {
+        Ok(Lease::Ours) => {}
+        Ok(Lease::Lost) => {
+            worker.standing.lost(&held.entry.job);
+            return None;
+        }
+        // The queue counts on us: the job goes on, and is written down with its next step.
+        Err(fault) => tracing::error!(job = held.entry.job, %fault, "the ledger cannot be written"),
+    }
+    worker.standing.accepted();
     Some(Life::of(held))
 }
 
-async fn accept(worker: &Worker, held: &Held) -> Result<Accepted, Fault> {
+/// Asks for a job. A queue that says that it is gone is believed, also after a try that was not answered: that try may
+/// have taken it, but so may a worker that has another ledger, and a job must not be done twice.
+async fn accept(worker: &Worker, ticket: &Ticket) -> Result<Accepted, Fault> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match worker.queue.accept(&held.job.ticket).await {
+        match worker.queue.accept(ticket).await {
             Err(fault) if tries < TRIES => {
-                tracing::debug!(job = held.entry.job, %fault, "asking for the job again");
+                tracing::debug!(job = ticket.job, %fault, "asking for the job again");
                 tokio::time::sleep(rhythm::jittered(std::time::Duration::from_secs(1))).await;
+            }
+            Ok(Accepted::Gone) if tries > 1 => {
+                let hint =
+                    "if no worker has it: `aws codepipeline stop-pipeline-execution --abandon`, then retry the stage";
+                tracing::warn!(job = ticket.job, hint, "the job is gone, and an earlier try was not answered");
+                return Ok(Accepted::Gone);
             }
             accepted => return accepted,
         }

@@ -28,21 +28,47 @@ impl Held {
         }
     }
 
-    /// Gives the message of a run that waits for people up. From now on the ledger alone carries the job, and says so
-    /// before the message is gone: what is told to the queue of a message that is gone would look as if it were lost.
+    /// Whether the queue will show the job's message to others soon, however it is held.
+    pub(super) fn message_expires(&self) -> bool {
+        self.job.ticket.delivery.as_ref().is_some_and(|delivery| delivery.expires(clock::now()))
+    }
+
+    /// Gives the message of a run up that waits for people, or that takes longer than a message can be held. From now on
+    /// the ledger alone carries the job, and says so before the message is gone: what is told to the queue of a message
+    /// that is gone would look as if it were lost.
     pub(super) async fn give_message_up(&mut self, worker: &Worker) -> Result<Lease, Fault> {
-        if self.job.ticket.delivery.is_none() || self.job.ticket.receipt.is_empty() {
+        if self.job.ticket.delivery.is_none() || self.job.ticket.is_spent() {
             return Ok(Lease::Ours);
         }
         let ticket = self.job.ticket.clone();
         self.job.ticket.receipt.clear();
         let written = self.write(worker).await;
         match &written {
-            Ok(Lease::Ours) => worker.queue.let_go(&ticket, LetGo::ForGood).await?,
+            Ok(Lease::Ours) => {
+                if let Err(fault) = worker.queue.let_go(&ticket, LetGo::ForGood).await {
+                    tracing::warn!(job = self.entry.job, %fault, "the message of the job will be offered again");
+                }
+            }
             Ok(Lease::Lost) => {}
             Err(_) => self.job.ticket = ticket,
         }
         written
+    }
+
+    /// Whose the lease is after it was to be renewed. As long as it lasts nobody else takes the job; after that it must be
+    /// taken for lost.
+    pub(super) fn judge(&self, written: Result<Lease, Fault>) -> Lease {
+        match written {
+            Ok(lease) => lease,
+            Err(fault) if clock::now() > self.entry.until => {
+                tracing::error!(job = self.entry.job, %fault, "the lease ran out");
+                Lease::Lost
+            }
+            Err(fault) => {
+                tracing::warn!(job = self.entry.job, %fault, "the lease cannot be renewed");
+                Lease::Ours
+            }
+        }
     }
 
     /// Writes the job down as it is now, and renews the lease.

@@ -8,10 +8,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::held::{Held, Lease};
 use super::turn::{self, Waited};
 use super::work::do_work;
-use super::{Claim, Step, Worker, outbox};
+use super::{Claim, Step, Worker, lease, outbox};
 use crate::cancel::Reason;
 use crate::clock;
-use crate::queue::{FailureKind, JobOrder, JobResult, LetGo, Refusal, Wanted};
+use crate::queue::{FailureKind, JobOrder, JobResult, LetGo, Refusal};
 use crate::run::Seat;
 use crate::store::ledger::Entry;
 
@@ -23,7 +23,7 @@ pub(super) struct Life {
 }
 
 /// How the work on a job ended.
-enum End {
+pub(super) enum End {
     /// With a result.
     Result(JobResult),
     /// Nobody wants it any more.
@@ -82,7 +82,7 @@ impl Life {
                     // The ledger alone carries the job from here.
                     self.held.renew_ticket(worker);
                     if let Err(fault) = self.held.give_message_up(worker).await {
-                        tracing::warn!(job = id, %fault, "the message of the job will be offered again");
+                        tracing::warn!(job = id, %fault, "the ledger cannot be written; the message is offered again");
                     }
                     if let Err(fault) = self.held.park(worker).await {
                         tracing::warn!(job = id, %fault, "the ledger cannot be written; the lease runs out by itself");
@@ -142,11 +142,17 @@ impl Life {
                 worker.workshop.settle(&claim.run).await;
                 End::Parked
             }
-            end = hear(worker, &mut self.held, self.turn.as_mut(), Some(&seat), order) => {
-                cancel.request(if matches!(end, End::Lost) { Reason::Killed } else { Reason::Stopped });
-                // What it left in the engine is removed before anybody else is told.
-                done.await;
-                end
+            end = lease::hear(worker, &mut self.held, self.turn.as_mut(), Some(&seat), order) => {
+                // What it left in the engine is removed before anybody else is told, or could begin it anew.
+                let lost = matches!(end, End::Lost) || {
+                    cancel.request(Reason::Stopped);
+                    lease::keep(worker, &mut self.held, self.turn.as_mut(), &mut done).await.is_none()
+                };
+                if lost {
+                    cancel.request(Reason::Killed);
+                    done.await;
+                }
+                if lost { End::Lost } else { end }
             }
         };
         drop(standing);
@@ -160,37 +166,45 @@ impl Life {
             let id = self.held.entry.job.clone();
             let waited = tokio::select! {
                 waited = turn::wait(worker, &id, turn, &mut seat) => waited,
-                end = hear(worker, &mut self.held, None, None, order) => return Err(end),
+                end = lease::hear(worker, &mut self.held, None, None, order) => return Err(end),
             };
             match waited {
                 Waited::Come(entry) => self.turn = Some(entry),
                 Waited::Superseded { by } => return Err(End::Result(superseded(worker, &id, &by))),
                 Waited::GivenUp => return Err(End::GivenUp),
             }
-            self.note_turn(worker).await;
+            if self.note_turn(worker).await == Lease::Lost {
+                return Err(End::Lost);
+            }
         }
         match seat {
             Some(permit) => Ok(permit),
             None => tokio::select! {
                 permit = Arc::clone(&worker.seats).acquire_owned() => permit.map_err(|_| End::Lost),
-                end = hear(worker, &mut self.held, self.turn.as_mut(), None, order) => Err(end),
+                end = lease::hear(worker, &mut self.held, self.turn.as_mut(), None, order) => Err(end),
             },
         }
     }
 
     /// Writes down that the job's turn has come.
-    async fn note_turn(&mut self, worker: &Worker) {
+    async fn note_turn(&mut self, worker: &Worker) -> Lease {
         if let Ok(JobOrder { turn: Some(turn), .. }) = &mut self.held.job.order {
             turn.begun = true;
         }
-        if let Err(fault) = self.held.write(worker).await {
-            tracing::warn!(job = self.held.entry.job, %fault, "that a job is begun is written down later");
-        }
+        let written = self.held.write(worker).await;
+        self.held.judge(written)
     }
 
-    /// Gives a job that was not begun back to its queue; one that an earlier process began stays ours.
-    async fn give_back(self, worker: &Worker, order: &JobOrder) {
-        if order.turn.as_ref().is_some_and(|turn| turn.begun) {
+    /// Gives a job that was not begun back to its queue. One that was, or that the queue does not know any more, is left
+    /// to whoever comes by: the ledger alone carries it.
+    async fn give_back(mut self, worker: &Worker, order: &JobOrder) {
+        self.held.renew_ticket(worker);
+        let begun = order.turn.as_ref().is_some_and(|turn| turn.begun);
+        if begun || self.held.job.ticket.is_spent() {
+            if let Err(fault) = self.held.park(worker).await {
+                let job = &self.held.entry.job;
+                tracing::warn!(job, %fault, "the ledger cannot be written; the lease runs out by itself");
+            }
             return;
         }
         self.held.forget(worker).await;
@@ -219,49 +233,4 @@ fn superseded(worker: &Worker, job: &str, by: &str) -> JobResult {
     let message = format!("superseded by {by}, which was sent later");
     let failure = Some(Refusal { kind: FailureKind::JobFailed, message });
     JobResult { failure, ..JobResult::default() }
-}
-
-/// How often in a row the queue must say that a job is elsewhere. The newer ticket may be on its way to us.
-const ELSEWHERE: u32 = 2;
-
-/// Renews the leases and asks whether the job is still wanted, until it is not. The message of a run that has left its
-/// seat is given up.
-async fn hear(
-    worker: &Arc<Worker>,
-    held: &mut Held,
-    mut turn: Option<&mut Entry>,
-    seat: Option<&Seat>,
-    order: &JobOrder,
-) -> End {
-    let mut elsewhere = 0;
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(super::rhythm::jittered(worker.config.rhythm.heartbeat)) => {}
-            () = worker.standing.asked_again() => {}
-        }
-        held.renew_ticket(worker);
-        let parks = seat.is_some_and(|seat| !seat.is_taken());
-        let written = if parks { held.give_message_up(worker).await } else { Ok(Lease::Ours) };
-        let written = if let Ok(Lease::Ours) = written { held.write(worker).await } else { written };
-        match written {
-            Ok(Lease::Ours) => {}
-            Ok(Lease::Lost) => return End::Lost,
-            // As long as the lease lasts nobody else takes the job; after that it must be taken for lost.
-            Err(fault) if clock::now() > held.entry.until => {
-                tracing::error!(job = held.entry.job, %fault, "the lease ran out");
-                return End::Lost;
-            }
-            Err(fault) => tracing::warn!(job = held.entry.job, %fault, "the lease cannot be renewed"),
-        }
-        if let Some(turn) = turn.as_deref_mut() {
-            turn::renew(worker, turn).await;
-        }
-        match worker.queue.heartbeat(&held.job.ticket, order).await {
-            Ok(Wanted::Yes) => elsewhere = 0,
-            Ok(Wanted::No { why }) => return End::Unwanted(why),
-            Ok(Wanted::Elsewhere) if elsewhere + 1 >= ELSEWHERE => return End::Elsewhere,
-            Ok(Wanted::Elsewhere) => elsewhere += 1,
-            Err(fault) => tracing::debug!(job = held.entry.job, %fault, "whether the job is wanted cannot be asked"),
-        }
-    }
 }

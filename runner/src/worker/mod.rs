@@ -8,11 +8,14 @@ mod accept;
 mod hearing;
 mod held;
 mod job;
+mod lease;
 mod life;
 mod outbox;
 mod result;
 mod rhythm;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod work;
 
@@ -201,7 +204,7 @@ impl Worker {
             let answer = tokio::select! {
                 biased;
                 answer = self.queue.poll(free, self.config.rhythm.poll) => answer,
-                () = self.nudge.notified() => {
+                () = self.nudged(asked) => {
                     pause.nudged();
                     continue;
                 }
@@ -209,7 +212,7 @@ impl Worker {
             };
             match answer {
                 Ok(offers) => {
-                    self.standing.polled(clock::now(), offers.len());
+                    self.standing.polled(clock::now(), self.queue.trouble());
                     pause.answered(offers.len(), free);
                     self.take(offers).await;
                 }
@@ -223,10 +226,16 @@ impl Worker {
             let left = pause.next().saturating_sub(asked.elapsed());
             tokio::select! {
                 () = tokio::time::sleep(left) => {}
-                () = self.nudge.notified() => pause.nudged(),
+                () = self.nudged(asked) => pause.nudged(),
                 () = self.standing.mode_other_than(Mode::Working) => {}
             }
         }
+    }
+
+    /// Waits for news of a job. All that come within a moment of a poll are one.
+    async fn nudged(&self, asked: Instant) {
+        tokio::time::sleep_until(asked + MOMENT).await;
+        self.nudge.notified().await;
     }
 
     /// A free seat, when the worker takes jobs at all; `None` when it is drained.
@@ -360,6 +369,9 @@ impl Drop for Active {
         self.worker.active.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.job);
     }
 }
+
+/// How soon after a poll news of jobs make it poll again.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// How long the results that are not delivered yet may keep a drained worker.
 const LAST_RESULTS: Duration = Duration::from_secs(60);

@@ -89,6 +89,9 @@ pub struct Sight {
     pub polled: Option<Timestamp>,
     /// Why no jobs are taken, though the worker would.
     pub cannot_claim: Option<String>,
+    /// What is wrong with one of its queues while the others answer.
+    #[serde(default)]
+    pub trouble: Option<String>,
     /// What was counted.
     pub totals: Totals,
 }
@@ -111,6 +114,7 @@ impl Standing {
             results_waiting: 0,
             polled: None,
             cannot_claim: None,
+            trouble: None,
             totals: Totals::default(),
         };
         Self {
@@ -164,8 +168,9 @@ impl Standing {
         let _ = self.mode.subscribe().wait_for(|mode| *mode != known).await;
     }
 
-    pub(super) fn polled(&self, at: Timestamp, _: usize) {
+    pub(super) fn polled(&self, at: Timestamp, trouble: Option<String>) {
         let mut inner = self.lock();
+        inner.0.trouble = trouble;
         inner.0.polled = Some(at);
         inner.0.cannot_claim = None;
         inner.0.totals.polls += 1;

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Job, Mode, Worker, rhythm};
@@ -70,15 +71,18 @@ pub(super) async fn wait(worker: &Worker, job: &str, turn: &Turn, seat: &mut Opt
 
 async fn look(worker: &Worker, job: &str, turn: &Turn) -> Result<Look, Fault> {
     if !turn.begun {
-        let now = clock::now();
-        for entry in worker.open_jobs().await?.into_iter().filter(|entry| entry.job != job && entry.until > now) {
-            let Some(other) = turn_of(&entry).filter(|other| other.group == turn.group) else { continue };
+        let (now, mut must_wait) = (clock::now(), false);
+        for entry in worker.open_jobs().await?.into_iter().filter(|entry| entry.job != job) {
+            let Some(other) = turn_of(&entry, now).filter(|other| other.group == turn.group) else { continue };
             let newer = (&other.sent, &entry.job) > (&turn.sent, &job.to_owned());
             match turn.order {
                 Order::Superseded if newer => return Ok(Look::Superseded { by: entry.job }),
-                Order::Queued if !newer => return Ok(Look::Wait),
-                Order::Superseded | Order::Queued => {}
+                Order::Superseded => must_wait |= other.begun,
+                Order::Queued => must_wait |= other.begun || !newer,
             }
+        }
+        if must_wait {
+            return Ok(Look::Wait);
         }
     }
     let holder = Holder { owner: format!("{}/{job}", worker.config.owner), ..worker.holder() };
@@ -88,10 +92,16 @@ async fn look(worker: &Worker, job: &str, turn: &Turn) -> Result<Look, Fault> {
     }
 }
 
-/// The turn that an open job waits for or has. One that is finished only has its result told.
-fn turn_of(entry: &Entry) -> Option<Turn> {
+/// The turn that an open job waits for or has; `None` when nobody need mind it. One that is finished only has its result
+/// told. One that nobody holds may never be done, unless it was begun or the ledger alone carries it: then it is gone on
+/// with by whoever comes by, and a newer one that overtook it would be undone by it.
+fn turn_of(entry: &Entry, now: Timestamp) -> Option<Turn> {
     let job = Job::parse(&entry.job, &entry.body).ok()?;
-    if matches!(job.step, super::Step::Finished { .. }) { None } else { job.order.ok()?.turn }
+    let carried = job.ticket.is_spent();
+    if job.is_finished() {
+        return None;
+    }
+    job.order.ok()?.turn.filter(|turn| turn.begun || carried || entry.until > now)
 }
 
 /// Keeps the turn with the lease of its job.

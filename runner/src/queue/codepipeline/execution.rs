@@ -7,7 +7,7 @@ use aws_sdk_codepipeline::Client;
 use aws_sdk_codepipeline::types::{ActionExecutionFilter, PipelineExecutionStatus};
 
 use crate::aws;
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::queue::{JobOrder, Wanted};
 
 pub(super) async fn wanted(client: &Client, order: &JobOrder) -> Result<Wanted, Fault> {
@@ -15,7 +15,7 @@ pub(super) async fn wanted(client: &Client, order: &JobOrder) -> Result<Wanted, 
     let doing = || format!("asking for execution {} of {}", place.execution, place.pipeline);
     let request = client.get_pipeline_execution().pipeline_name(&place.pipeline);
     let answer = request.pipeline_execution_id(&place.execution).send().await;
-    let answer = answer.map_err(|error| aws::fault(doing(), &error))?;
+    let answer = answer.map_err(|error| hinted(aws::fault(doing(), &error)))?;
     let status = answer.pipeline_execution().and_then(|execution| execution.status());
     match status {
         None | Some(PipelineExecutionStatus::InProgress) => Ok(Wanted::Yes),
@@ -30,7 +30,7 @@ async fn action_wanted(client: &Client, order: &JobOrder, doing: impl Fn() -> St
     let mut pages =
         client.list_action_executions().pipeline_name(&place.pipeline).filter(filter).into_paginator().send();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| aws::fault(doing(), &error))?;
+        let page = page.map_err(|error| hinted(aws::fault(doing(), &error)))?;
         for action in page.action_execution_details() {
             if action.action_execution_id() != Some(order.key.as_str()) {
                 continue;
@@ -44,4 +44,15 @@ async fn action_wanted(client: &Client, order: &JobOrder, doing: impl Fn() -> St
         }
     }
     Ok(Wanted::Yes)
+}
+
+/// A worker that may not ask goes on with what nobody wants.
+fn hinted(fault: Fault) -> Fault {
+    match fault.kind {
+        FaultKind::Permission => fault.hint(
+            "allow the worker codepipeline:GetPipelineExecution and codepipeline:ListActionExecutions on the pipeline \
+             (`sluice setup codepipeline` prints the policy); until then abandoned jobs go on to their end",
+        ),
+        _ => fault,
+    }
 }

@@ -41,6 +41,19 @@ pub(super) fn of(result: &JobResult) -> Result<Put, Fault> {
     Ok(Put::Success { details: details.percent_complete(100).build(), variables })
 }
 
+/// What is put in the place of a result that the service has refused for what it says, one after the other: why, and at
+/// last no more than that there was one.
+pub(super) fn instead(result: &JobResult, why: &str) -> Result<Vec<Put>, Fault> {
+    let plain = "CodePipeline refuses the result of the job; the worker's log says why";
+    Ok(match &result.failure {
+        None => vec![
+            failure(FailureKind::ConfigurationError, &format!("CodePipeline refuses the result: {why}"), None)?,
+            failure(FailureKind::ConfigurationError, plain, None)?,
+        ],
+        Some(refusal) => vec![failure(refusal.kind, plain, None)?],
+    })
+}
+
 fn failure(kind: FailureKind, message: &str, external: Option<String>) -> Result<Put, Fault> {
     let kind = match kind {
         FailureKind::JobFailed => FailureType::JobFailed,

@@ -7,7 +7,7 @@
 //! A run that waits at a gate may wait for days, and SQS hides no message for longer than twelve hours. So a run that
 //! parks gives its message up as it gives up its seat: the worker writes into the ledger that the job has no receipt any
 //! more, and then has the message deleted. From there on the ledger alone carries the job: whoever holds its lease goes on
-//! with it, and nothing is told to the queue at its end. A message that is held for eleven hours is deleted in the same
+//! with it, and nothing is told to the queue at its end. A message that is held for eleven hours is given up in the same
 //! way, and what fails on our side after that is not given back, because there is nothing to give.
 
 mod event;
@@ -21,26 +21,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_types::SdkConfig;
-use jiff::SignedDuration;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use self::event::Meaning;
 use self::mailbox::{Done, Letter, Mailbox};
-use super::{
-    Accepted, Delivery, FailureKind, JobOrder, JobResult, LetGo, News, Offer, Queue, Reported, Ticket, Wanted,
-};
+use super::{Accepted, FailureKind, JobOrder, JobResult, LetGo, News, Offer, Queue, Reported, Ticket, Wanted};
 use crate::bucket::Access;
-use crate::clock;
 use crate::fault::Fault;
 
 pub use listen::Listener;
 pub use request::{ExecutionMode, RequestSource, RunRequest, VERSION};
 pub use submit::submit;
 
-/// A message that is held for so long is deleted; SQS would show it to others after twelve hours.
-const HELD: SignedDuration = SignedDuration::from_hours(11);
 /// The longest pause before a message is offered again.
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 
@@ -190,11 +184,6 @@ impl Queue for Sqs {
         if ticket.receipt.is_empty() {
             return Ok(Wanted::Yes);
         }
-        if ticket.delivery.as_ref().is_some_and(held_long) {
-            // Deleting it a second time does no harm.
-            self.reader.mailbox.delete(ticket).await?;
-            return Ok(Wanted::Yes);
-        }
         match self.reader.mailbox.hide(ticket, self.reader.config.lease).await? {
             Done::Yes => Ok(Wanted::Yes),
             Done::Stale => Ok(Wanted::Elsewhere),
@@ -203,7 +192,7 @@ impl Queue for Sqs {
 
     async fn report(&self, ticket: &Ticket, result: &JobResult) -> Result<Reported, Fault> {
         let ours = result.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::SystemUnavailable);
-        if ticket.receipt.is_empty() || ticket.delivery.as_ref().is_some_and(held_long) {
+        if ticket.receipt.is_empty() {
             return Ok(Reported::Delivered);
         }
         let done = match ours {
@@ -244,10 +233,6 @@ async fn answer(mailbox: &Mailbox, ticket: &Ticket, how: LetGo) -> Result<(), Fa
         LetGo::For(pause) => mailbox.hide(ticket, pause).await,
     }
     .map(|_| ())
-}
-
-fn held_long(delivery: &Delivery) -> bool {
-    clock::now().duration_since(delivery.received) > HELD
 }
 
 fn sent(offer: &Offer) -> &str {
