@@ -32,6 +32,7 @@ pub mod progress;
 pub mod queue;
 pub mod recorder;
 pub mod report;
+pub mod retry;
 pub mod run;
 pub mod secret;
 pub mod settings;

@@ -59,6 +59,8 @@ pub struct WorkerProcess {
     /// Its state directory.
     pub state: PathBuf,
     log: PathBuf,
+    /// Where in its log this process began.
+    since: usize,
     /// The engine that it has, where that is not the tests'.
     engine: Option<String>,
 }
@@ -79,9 +81,10 @@ impl WorkerProcess {
         command.args(["--image", &spec.image]).args(&spec.arguments);
         let copy = open.try_clone().unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         command.stdin(Stdio::null()).stdout(copy).stderr(open);
+        let since = std::fs::metadata(&log).map_or(0, |log| usize::try_from(log.len()).unwrap_or(0));
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let engine = spec.environment.iter().find(|(name, _)| name == "DOCKER_HOST").map(|(_, host)| host.clone());
-        Self { child, state: state.to_owned(), log, engine }
+        Self { child, state: state.to_owned(), log, since, engine }
     }
 
     /// `sluice` with the environment of a worker and its state directory, without a subcommand yet.
@@ -136,6 +139,12 @@ impl WorkerProcess {
         };
         let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
         ended.unwrap_or_else(|_| panic!("the worker does not end\n{}", self.log()))
+    }
+
+    /// Whether this process has said that it begins; it hears signals then.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.log().get(self.since..).is_some_and(|log| log.contains("the worker begins"))
     }
 
     /// What it said.

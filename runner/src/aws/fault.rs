@@ -31,6 +31,8 @@ where
         },
     };
     let fault = Fault::new(kind, format!("{doing}: {said}"));
+    // Whatever of AWS's own fails or is throttled may work in a moment.
+    let fault = if kind == FaultKind::System { fault.away() } else { fault };
     match hint {
         Some(hint) => fault.hint(hint),
         None => fault,

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::engine::{Ending, Mount, SandboxKey, SandboxSpec, ServiceSpec};
 use crate::event::{ListedPhase, Outcome, What};
 use crate::fault::{Fault, FaultKind};
+use crate::retry;
 use crate::state::BuildState;
 use crate::store::new_build_id;
 
@@ -134,7 +135,7 @@ impl Run {
         let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_default();
         let own = self.recorder.record(|record| record.next_build_number(&build.project))?;
         let number = match &self.ports.numbers {
-            Some(fleet) => fleet.next(&build.project, own).await?,
+            Some(fleet) => retry::while_away(self.patience(), &self.cancel, || fleet.next(&build.project, own)).await?,
             None => own,
         };
         let uuid = new_build_id().to_string();

@@ -11,6 +11,7 @@ use crate::cancel::Reason;
 use crate::deploy::{Deployment, DeploymentOrder, DeploymentOutcome, TargetOrder, handoff};
 use crate::event::{Outcome, What};
 use crate::fault::{Fault, FaultKind};
+use crate::retry;
 
 impl Run {
     /// Deploys. After a crash the deployment that was begun is followed, and none is begun twice.
@@ -25,7 +26,8 @@ impl Run {
                 let intended = What::DeploymentIntended { action: action.to_owned(), order: order.clone() };
                 self.recorder.commit(intended)?;
                 self.settled().await?;
-                let deployment = self.ports.deployer.begin(&order, &progress).await?;
+                let begin = || self.ports.deployer.begin(&order, &progress);
+                let deployment = retry::while_away(self.patience(), &self.cancel, begin).await?;
                 let begun = What::DeploymentBegun { action: action.to_owned(), deployment: deployment.clone() };
                 self.recorder.commit(begun)?;
                 self.settled().await?;

@@ -23,6 +23,7 @@ mod workspace;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use pipeline_spec::plan::{Plan, Source};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,7 @@ use crate::event::{Outcome, What};
 use crate::fault::{Fault, FaultKind};
 use crate::image::Images;
 use crate::recorder::Recorder;
+use crate::retry;
 use crate::secret::Secrets;
 use crate::source::{Revision, Sources};
 use crate::store::{BuildNumbers, RunFolders};
@@ -278,6 +280,11 @@ impl Run {
             settled = self.recorder.settled() => settled,
             _ = self.cancel.requested() => self.stop_fault(),
         }
+    }
+
+    /// How long services that do not answer are waited for. Nobody watches a job; whoever watches a run wants to know.
+    fn patience(&self) -> Duration {
+        if self.seat.is_some() { retry::NEEDED } else { Duration::ZERO }
     }
 
     /// The revision that was fetched before the run, once.

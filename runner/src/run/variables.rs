@@ -8,6 +8,7 @@ use super::Run;
 use super::environment::{Facts, variables};
 use crate::event::What;
 use crate::fault::{Fault, FaultKind};
+use crate::retry;
 use crate::secret::{SecretName, SecretText};
 use crate::state::BuildState;
 
@@ -86,7 +87,7 @@ impl Run {
             return Ok((plain, Vec::new()));
         }
         self.recorder.progress(Some(action)).doing("reading secrets");
-        let values = self.ports.secrets.values(&names).await?;
+        let values = retry::while_away(self.patience(), &self.cancel, || self.ports.secrets.values(&names)).await?;
         self.mask(&variables, &values)?;
         Ok((plain, variables.into_iter().zip(values).collect()))
     }

@@ -8,6 +8,7 @@ use super::Run;
 use crate::event::{Outcome, What};
 use crate::fault::Fault;
 use crate::progress::Progress;
+use crate::retry;
 use crate::source::Revision;
 
 /// Whether an action reads the source.
@@ -48,8 +49,11 @@ impl Run {
     }
 
     async fn fetch(&self, source: &Source, into: &Path, progress: &Progress) -> Result<Revision, Fault> {
-        clear(into).await?;
-        self.ports.sources.fetch(source, into, progress, &self.cancel).await
+        let fetch = || async {
+            clear(into).await?;
+            self.ports.sources.fetch(source, into, progress, &self.cancel).await
+        };
+        retry::while_away(self.patience(), &self.cancel, fetch).await
     }
 
     /// The folders of the further inputs, in order, each fetched once. All builds of the run share them.

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use pipeline_spec::plan::{Plan, Rule};
 
-use crate::event::{Event, What};
+use crate::cancel::Cancel;
+use crate::event::{Event, Slot, What};
 use crate::fault::Fault;
+use crate::gate::Decision;
+use crate::retry;
 use crate::state::RunState;
 use crate::store::history::{DynamoHistory, Replica, Tenure};
 use crate::store::ledger::DynamoLedger;
@@ -25,6 +28,13 @@ pub(super) struct Fleet {
     replicas: Mutex<HashMap<String, Arc<Replica>>>,
 }
 
+/// What the fleet knows of a run.
+struct Heard {
+    row: RunRow,
+    answers: Vec<(String, Slot, Decision)>,
+    told: Vec<Event>,
+}
+
 impl Fleet {
     pub(super) fn new(table: Table, state: &Path) -> Self {
         Self { table, state: state.to_owned(), replicas: Mutex::default() }
@@ -36,11 +46,16 @@ impl Fleet {
 
     /// Brings what the fleet knows of a run into this machine's record, which may know another part of it. Returns the
     /// number of the last event that both have.
-    pub(super) async fn bring(&self, record: &mut Record, claim: &Claim, has_outputs: bool) -> Result<u64, Fault> {
-        let (run, history) = (claim.run.as_str(), self.history());
-        let Some(row) = history.find(run).await? else { return Ok(0) };
-        let answers = history.all_decisions(run).await?;
-        let told = history.told(run).await?;
+    pub(super) async fn bring(
+        &self,
+        record: &mut Record,
+        claim: &Claim,
+        has_outputs: bool,
+        cancel: &Cancel,
+    ) -> Result<u64, Fault> {
+        let run = claim.run.as_str();
+        let heard = retry::while_away(retry::NEEDED, cancel, || self.heard(run)).await?;
+        let Some(Heard { row, answers, told }) = heard else { return Ok(0) };
         if record.find(run)?.is_none() {
             record.begin(&row)?;
         }
@@ -58,6 +73,12 @@ impl Fleet {
         }
         record.take_answers(run, &given(next))?;
         Ok(told.last().map_or(0, |event| event.sequence))
+    }
+
+    async fn heard(&self, run: &str) -> Result<Option<Heard>, Fault> {
+        let history = self.history();
+        let Some(row) = history.find(run).await? else { return Ok(None) };
+        Ok(Some(Heard { row, answers: history.all_decisions(run).await?, told: history.told(run).await? }))
     }
 
     /// Keeps the fleet informed about a run from here on.
@@ -91,7 +112,7 @@ fn must_begin_anew(history: &[Event]) -> bool {
 }
 
 /// The answers that the run has heard.
-fn given(history: &[Event]) -> Vec<(String, crate::event::Slot, crate::gate::Decision)> {
+fn given(history: &[Event]) -> Vec<(String, Slot, Decision)> {
     let given = history.iter().filter_map(|event| match &event.what {
         What::ApprovalGiven { stage, slot, decision } => Some((stage.clone(), *slot, decision.clone())),
         _ => None,

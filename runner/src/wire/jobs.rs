@@ -24,6 +24,7 @@ use crate::progress::Progress;
 use crate::queue::{JobOrder, Work};
 use crate::recorder::Recorder;
 use crate::report::text::bytes;
+use crate::retry;
 use crate::run::{Input, Options, Ports, Prefetched, Run, Seat};
 use crate::settings::Environment;
 use crate::sink::{LogFiles, Shipments, Sink};
@@ -148,7 +149,9 @@ impl JobShop {
     ) -> Result<(RunRow, Prefetched), Fault> {
         let scratch = self.folders.scratch()?;
         let folder = scratch.path().join("source");
-        let revision = sources.fetch(&order.source, &folder, &Progress::silent(), cancel).await?;
+        let silent = Progress::silent();
+        let fetch = || sources.fetch(&order.source, &folder, &silent, cancel);
+        let revision = retry::while_away(retry::NEEDED, cancel, fetch).await?;
         let (mut plan, warnings) = match &order.work {
             Work::Spec(spec) => job_plan::of_spec(spec, &order.project, &folder)?,
             Work::Deployment(deployment) => (job_plan::of_deployment(deployment, order, &folder)?, BTreeMap::new()),
@@ -169,9 +172,9 @@ impl JobShop {
     }
 
     /// What others have told of a run; of one that nobody had before there is nothing to be heard.
-    async fn bring(&self, record: &mut Record, claim: &Claim, order: &JobOrder) -> Result<u64, Fault> {
+    async fn bring(&self, record: &mut Record, claim: &Claim, order: &JobOrder, cancel: &Cancel) -> Result<u64, Fault> {
         match &self.fleet {
-            Some(fleet) if claim.fence > 1 => fleet.bring(record, claim, !order.outputs.is_empty()).await,
+            Some(fleet) if claim.fence > 1 => fleet.bring(record, claim, !order.outputs.is_empty(), cancel).await,
             _ => Ok(0),
         }
     }
@@ -224,7 +227,7 @@ impl Workshop for JobShop {
         let ownership = own.own()?.ok_or_else(|| Fault::system(format!("run {id} goes on in another process")))?;
         std::fs::write(own.job(), own.in_engine()).map_err(io(&own.job()))?;
         let mut record = Record::open(self.folders.root())?;
-        let sent = self.bring(&mut record, claim, order).await?;
+        let sent = self.bring(&mut record, claim, order, cancel).await?;
         let ports = self.ports(access)?;
         let (row, prefetched) = match record.find(id)? {
             Some(row) => {

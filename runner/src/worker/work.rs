@@ -9,6 +9,7 @@ use crate::cancel::Cancel;
 use crate::fault::Fault;
 use crate::progress::Progress;
 use crate::queue::{JobOrder, JobResult, Output, Ticket};
+use crate::retry;
 use crate::run::Seat;
 use crate::state::RunState;
 
@@ -52,9 +53,11 @@ async fn deliver(
     // The artifact bucket's usual policy denies everything that is not encrypted with KMS.
     let encryption = Encryption::Kms(order.encryption_key.clone());
     let keeping = Keeping { content_type: Some("application/zip".to_owned()), encryption };
+    let silent = Progress::silent();
     for output in &order.outputs {
         let file = artifact(order, state, output)?;
-        let put = buckets.put(&file, &output.object, &keeping, &Progress::silent(), cancel).await;
+        let put = || buckets.put(&file, &output.object, &keeping, &silent, cancel);
+        let put = retry::while_away(retry::MADE, cancel, put).await;
         put.map_err(|fault| fault.doing(format!("output artifact {}", output.name)))?;
     }
     Ok(())

@@ -101,7 +101,7 @@ impl Pulls {
 
     async fn credentials(&self, image: &str) -> Result<Option<DockerCredentials>, Fault> {
         let host = registry(image);
-        Ok(self.logins.login(host).await?.map(|login| DockerCredentials {
+        Ok(self.logins.login(host).await.map_err(not_the_engine)?.map(|login| DockerCredentials {
             username: Some(login.user),
             password: Some(login.password.expose().to_owned()),
             serveraddress: Some(host.to_owned()),
@@ -155,6 +155,11 @@ impl Layers {
         }
         Some(self.0.values().fold((0, 0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1)))
     }
+}
+
+/// A registry's login that cannot be had says nothing of the engine.
+fn not_the_engine(fault: Fault) -> Fault {
+    Fault { away: false, ..fault }
 }
 
 #[cfg(test)]
