@@ -1,6 +1,7 @@
 //! The only file that names adapters: it takes the settings apart and puts a run together.
 
 mod fleet;
+mod images;
 mod job_plan;
 mod jobs;
 mod lost;
@@ -11,10 +12,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use pipeline_spec::plan::{Plan, Rule};
 use serde::{Deserialize, Serialize};
-use tokio::sync::OnceCell;
 
 use crate::aws::Aws;
 use crate::cache::LocalCache;
@@ -23,13 +22,12 @@ use crate::clock;
 use crate::deploy::ecs::{EcsConfig, EcsDeployer};
 use crate::disk::Shelf;
 use crate::engine::Sandboxes as _;
-use crate::engine::docker::{DockerConfig, DockerEngine, NoLogins, RegistryLogin, RegistryLogins};
+use crate::engine::docker::{DockerConfig, DockerEngine, NoLogins, RegistryLogins};
 use crate::event::Slot;
 use crate::fault::{Fault, io};
 use crate::gate::{Decision, may_decide};
 use crate::identity;
-use crate::image::{EngineAddress, ImageBuilder, ImageOrder, ImageOutcome, Images, OldBuilds};
-use crate::progress::Progress;
+use crate::image::OldBuilds;
 use crate::recorder::Recorder;
 use crate::run::{Options, Ports, Prefetched, Room, Run};
 use crate::secret::{AwsSecrets, GivenSecrets, SecretText, Secrets, parse_given};
@@ -42,6 +40,7 @@ use crate::state::RunState;
 use crate::store::history::DynamoHistory;
 use crate::store::{Abandoned, OldRuns, Record, RunRow, StateFolders, Table};
 
+use images::LazyImages;
 pub use jobs::{JobShop, JobShopConfig};
 pub use worker::{WorkerOrder, submit, worker};
 
@@ -80,6 +79,20 @@ pub struct Started {
     pub options: Options,
     /// A file of secrets that stand in for AWS's.
     pub secrets: Option<PathBuf>,
+    /// Whether a worker began it for a job, which nobody else can report.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub for_job: bool,
+}
+
+impl Started {
+    /// What a run of the record was started with.
+    ///
+    /// # Errors
+    /// A `System` fault for a record that cannot be understood.
+    pub fn of(row: &RunRow) -> Result<Self, Fault> {
+        serde_json::from_str(&row.options)
+            .map_err(|error| Fault::system(format!("run {}: its options cannot be read: {error}", row.id)))
+    }
 }
 
 /// Puts a run together, from its beginning or from where an earlier process left it.
@@ -267,45 +280,4 @@ fn secrets_of(aws: Aws, file: Option<PathBuf>) -> Result<Arc<dyn Secrets>, Fault
 pub fn given_secrets(path: &Path) -> Result<BTreeMap<String, SecretText>, Fault> {
     let text = std::fs::read_to_string(path).map_err(io_usage(path))?;
     parse_given(&text).map_err(|fault| fault.doing(path.display()))
-}
-
-/// The image builder, made when the first image or registry needs it.
-struct LazyImages {
-    host: String,
-    aws: Aws,
-    folder: PathBuf,
-    logins: Option<PathBuf>,
-    made: OnceCell<ImageBuilder>,
-}
-
-impl LazyImages {
-    fn new(environment: &Environment, folders: &StateFolders, aws: Aws) -> Self {
-        let host = environment.docker_host.clone().unwrap_or_else(|| DockerConfig::default().host);
-        Self { host, aws, folder: folders.images(), logins: environment.docker_config(), made: OnceCell::new() }
-    }
-
-    async fn made(&self) -> Result<&ImageBuilder, Fault> {
-        self.made
-            .get_or_try_init(|| async {
-                let address = EngineAddress::parse(&self.host)?;
-                let docker = crate::engine::docker::connect(&self.host)?;
-                ImageBuilder::new(docker, address, self.aws.clone(), self.folder.clone(), self.logins.clone())
-            })
-            .await
-    }
-}
-
-#[async_trait]
-impl Images for LazyImages {
-    async fn build(&self, order: &ImageOrder, progress: &Progress, cancel: &Cancel) -> Result<ImageOutcome, Fault> {
-        self.made().await?.build(order, progress, cancel).await
-    }
-}
-
-#[async_trait]
-impl RegistryLogins for LazyImages {
-    async fn login(&self, host: &str) -> Result<Option<RegistryLogin>, Fault> {
-        let pair = self.made().await?.registry_credentials(host).await?;
-        Ok(pair.map(|pair| RegistryLogin { user: pair.user, password: SecretText::new(pair.password) }))
-    }
 }

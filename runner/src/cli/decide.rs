@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::gate::{Decision, may_decide};
 use crate::identity;
 use crate::state::RunState;
+use crate::wire::Started;
 
 #[derive(clap::Args)]
 #[command(
@@ -58,7 +59,7 @@ async fn answer(context: &Context, args: &Args, approved: bool) -> Result<Exit, 
     out::say(&format!("{word} {} of run {} as {by}", args.stage, run.id));
     if args.fleet.table(context).is_none() && folders.run(&run.id).own()?.is_some() {
         // A run of a job is its worker's: carried on by anybody else, its job would never hear of its end.
-        let remedy = match folders.run(&run.id).job().exists() {
+        let remedy = match Started::of(&run)?.for_job {
             true => "start its worker again: `sluice worker`".to_owned(),
             false => format!("`sluice run --resume {}`", run.id),
         };

@@ -10,6 +10,7 @@ mod migrate;
 mod out;
 mod plan;
 mod plan_files;
+mod resume;
 mod run;
 mod runs;
 mod schema;

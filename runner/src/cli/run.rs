@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pipeline_spec::plan::{Plan, Source};
 
 use super::plan_files::SpecFile;
-use super::{Context, Exit, exit_of, out, plan_files};
+use super::{Context, Exit, exit_of, out, plan_files, resume};
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::event::Outcome;
@@ -105,7 +105,10 @@ pub(super) fn run(context: &Context, args: Args) -> Result<Exit, Fault> {
         let cancel = Cancel::new();
         signal::listen(cancel.clone());
         let (row, started, prefetched) = match &args.resume {
-            Some(prefix) => earlier(&record, &folders, prefix)?,
+            Some(prefix) => {
+                let (row, started) = resume::earlier(&record, &folders, prefix)?;
+                (row, started, None)
+            }
             None => begin(context, &args, &folders, &record, &cancel).await?,
         };
         let plan: Plan = serde_json::from_str(&row.plan)
@@ -164,7 +167,7 @@ async fn begin(
         zip: args.zip,
         ..Options::default()
     };
-    let started = Started { options, secrets };
+    let started = Started { options, secrets, for_job: false };
     let row = RunRow {
         id: new_run_id(),
         pipeline: plan.name.clone(),
@@ -177,36 +180,6 @@ async fn begin(
     }
     record.begin(&row)?;
     Ok((row, started, prefetched))
-}
-
-/// The run to go on with: it must not be over.
-fn earlier(record: &Record, folders: &StateFolders, prefix: &str) -> Result<Beginning, Fault> {
-    let row = if prefix.is_empty() { newest_unfinished(record, folders)? } else { record.run(Some(prefix))? };
-    if let Some(outcome) = super::runs::is_over(record, &row.id)? {
-        return Err(Fault::configuration(format!("run {} is over: {}", row.id, outcome.word()))
-            .hint("start a new one: `sluice run`"));
-    }
-    if folders.run(&row.id).job().exists() {
-        return Err(Fault::configuration(format!(
-            "run {} does a job of a worker, which alone can report its end",
-            row.id
-        ))
-        .hint("start its worker again: `sluice worker`"));
-    }
-    let started = serde_json::from_str(&row.options)
-        .map_err(|error| Fault::system(format!("run {}: its options cannot be read: {error}", row.id)))?;
-    Ok((row, started, None))
-}
-
-fn newest_unfinished(record: &Record, folders: &StateFolders) -> Result<RunRow, Fault> {
-    for row in record.runs(100)? {
-        // A run of a job is its worker's to go on with.
-        let own = folders.run(&row.id);
-        if !own.job().exists() && super::runs::is_over(record, &row.id)?.is_none() && own.own()?.is_some() {
-            return Ok(row);
-        }
-    }
-    Err(Fault::configuration("no run waits to go on").hint("`sluice runs` lists them"))
 }
 
 /// The plan of the command line. A spec that lies in a repository is fetched first, together with its source.
@@ -270,4 +243,49 @@ fn at(source: Source, reference: Option<&str>) -> Source {
 fn repository_name(url: &str) -> String {
     let last = url.trim_end_matches('/').rsplit(['/', ':', '@']).next().unwrap_or(url);
     last.strip_suffix(".git").unwrap_or(last).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::super::{Cli, Command};
+    use super::*;
+    use crate::settings::Environment;
+
+    fn args(words: &[&str]) -> Result<Args, clap::Error> {
+        let cli = Cli::try_parse_from(["sluice", "run"].iter().chain(words))?;
+        let Command::Run(args) = cli.command else { panic!("no run: {words:?}") };
+        Ok(*args)
+    }
+
+    fn context(state: &Path) -> Context {
+        Context { environment: Environment::default(), state_dir: Some(state.to_owned()) }
+    }
+
+    #[test]
+    fn secrets_that_cannot_be_read_are_told_before_there_is_a_run() {
+        let state = tempfile::tempdir().unwrap();
+        let (none, bad) = (state.path().join("none"), state.path().join("bad"));
+        std::fs::write(&bad, "no value").unwrap();
+        for file in [none, bad] {
+            let fault = run(&context(state.path()), args(&["--secrets", &file.display().to_string()]).unwrap());
+            let fault = fault.unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Configuration, "{fault}");
+            assert!(fault.message.starts_with(&file.display().to_string()), "{fault}");
+        }
+        assert_eq!(Record::open(state.path()).unwrap().runs(9).unwrap(), []);
+    }
+
+    #[test]
+    fn a_run_is_resumed_as_it_was_started() {
+        assert!(args(&["--resume", "--yes"]).is_err() && args(&["--resume", "--image", "a"]).is_err());
+        assert!(args(&["--resume", "0199", "--format", "json"]).is_ok());
+    }
+
+    #[test]
+    fn only_a_source_of_the_spec_itself_brings_submodules() {
+        let Source::Git { submodules, .. } = source("codecommit://billing", None).unwrap() else { panic!("no URL") };
+        assert!(!submodules);
+    }
 }

@@ -160,7 +160,7 @@ impl JobShop {
         gate::check(&plan, clock::now())?;
         let options = Options { warnings, ..self.options(order) };
         self.config.trust.check(&plan, options.image.as_deref())?;
-        let started = Started { options, secrets: None };
+        let started = Started { options, secrets: None, for_job: true };
         let row = RunRow {
             id: id.to_owned(),
             pipeline: if order.place.pipeline.is_empty() { plan.name.clone() } else { order.place.pipeline.clone() },
@@ -317,9 +317,9 @@ impl Workshop for JobShop {
 
 /// A run of the record.
 fn parsed(row: &RunRow) -> Result<(Plan, Started), Fault> {
-    let unreadable =
-        |error: serde_json::Error| Fault::system(format!("run {}: the record cannot be read: {error}", row.id));
-    Ok((serde_json::from_str(&row.plan).map_err(unreadable)?, serde_json::from_str(&row.options).map_err(unreadable)?))
+    let plan = serde_json::from_str(&row.plan)
+        .map_err(|error| Fault::system(format!("run {}: its plan cannot be read: {error}", row.id)))?;
+    Ok((plan, Started::of(row)?))
 }
 
 /// The worker's own credentials.
