@@ -19,6 +19,7 @@ pub use base::Base;
 pub use collect::collect;
 pub use glob::Globs;
 pub(crate) use glob::fixed_part;
+pub(crate) use store::open;
 pub use store::{Destination, store};
 
 /// Which files are taken, and under what names.

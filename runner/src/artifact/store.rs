@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -82,9 +83,13 @@ impl<'a> Copying<'a> {
     }
 }
 
-/// Opens a file that was listed as a regular one; if it has become a link since, that is an error.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)
+/// Opens a file that was listed, by its real path. If that leads elsewhere by now, it is an error: who may still write
+/// there (builds of one run share their further inputs) could have put a link into it.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    let opened = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    if opened == path { Ok(file) } else { Err(io::Error::other("it has become a link, or was replaced")) }
 }
 
 fn unreadable(member: &Member) -> impl FnOnce(io::Error) -> Fault + '_ {

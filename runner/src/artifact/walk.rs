@@ -48,7 +48,7 @@ fn list(base: &Path, start: &Path, boundary: &Path, keep_links: bool, all: &mut 
     });
     for entry in entries {
         match entry {
-            Ok(entry) => all.extend(kind(&entry).map(|what| found(base, entry.path(), what))),
+            Ok(entry) => all.extend(kind(&entry).map(|what| resolved(found(base, entry.path(), what), boundary))),
             Err(error) => {
                 let why = match (error.loop_ancestor(), error.io_error()) {
                     (Some(_), _) => "leads back to where it is and is left out".to_owned(),
@@ -98,9 +98,17 @@ pub(super) fn mode(metadata: &Metadata) -> u32 {
 
 fn found(base: &Path, path: &Path, what: Result<MemberKind, String>) -> Found {
     let name = path.strip_prefix(base).unwrap_or(path).to_string_lossy().into_owned();
-    let opened = match &what {
-        Ok(MemberKind::File { .. }) => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
-        _ => path.to_owned(),
-    };
-    Found { name, path: opened, what }
+    Found { name, path: path.to_owned(), what }
+}
+
+/// A file under its real path, which is what is compared when it is opened.
+fn resolved(found: Found, boundary: &Path) -> Found {
+    if !matches!(found.what, Ok(MemberKind::File { .. })) {
+        return found;
+    }
+    match found.path.canonicalize() {
+        Ok(path) if path.starts_with(boundary) => Found { path, ..found },
+        Ok(_) => Found { what: Err("leads out of the source and is left out".into()), ..found },
+        Err(error) => Found { what: Err(format!("cannot be read: {error}")), ..found },
+    }
 }

@@ -5,13 +5,12 @@
 
 mod parse;
 
-use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{Base, Collected, Rules, collect};
+use crate::artifact::{self, Base, Collected, MemberKind, Rules, collect};
 
 /// How many cases of a report are kept; all are counted.
 pub const CASES_KEPT: usize = 500;
@@ -79,7 +78,7 @@ pub fn read(group: &str, files: &[String], base: &Base) -> (TestReport, Vec<Stri
         }
     };
     let mut room = TEXT_KEPT;
-    for member in members.iter().filter(|member| member.path.is_file()) {
+    for member in members.iter().filter(|member| matches!(member.kind, MemberKind::File { .. })) {
         match read_file(&member.path) {
             Ok(of_file) => report.add(of_file, &mut room),
             Err(why) => problems.push(format!("`{}` {why}", member.name)),
@@ -93,7 +92,7 @@ pub fn read(group: &str, files: &[String], base: &Base) -> (TestReport, Vec<Stri
 }
 
 fn read_file(path: &Path) -> Result<TestReport, String> {
-    let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let file = artifact::open(path).map_err(|error| format!("cannot be read: {error}"))?;
     let bytes = file.metadata().map_err(|error| format!("cannot be read: {error}"))?.len();
     if bytes > LARGEST_FILE {
         return Err(format!("is too large for a test report ({bytes} bytes)"));

@@ -79,9 +79,10 @@ async fn a_failed_build_is_the_jobs_failure_and_a_wrong_word_is_the_configuratio
 async fn each_further_input_has_a_folder_of_its_own() {
     use sluice_tests::codepipeline::{ActionSpec, PipelineSpec};
     let stand = Stand::open().await;
-    let spec = buildspec(&["cat $CODEBUILD_SRC_DIR_Tools/version", "test -f buildspec.yml"]);
+    let mut spec = buildspec(&["cat $CODEBUILD_SRC_DIR_Tools/version", "test -f buildspec.yml"]);
+    spec.push_str("artifacts:\n  base-directory: $CODEBUILD_SRC_DIR_Tools\n  files: ['**/*']\n");
     let sources = [ActionSpec::source("checkout", "Source"), ActionSpec::source("tools", "Tools")];
-    let action = build().input("Tools").input("Source").config("PrimarySource", "Source");
+    let action = build().input("Tools").input("Source").output("Built").config("PrimarySource", "Source");
     stand.service.pipeline(PipelineSpec::new("app").stage("Source", sources).stage("Build", [action]));
     stand.service.give("app", "checkout", Given::tgz("1", &[("buildspec.yml", spec.as_str())]));
     stand.service.give("app", "tools", Given::tar("2", &[("version", "tools 4.2\n")]));
@@ -89,6 +90,8 @@ async fn each_further_input_has_a_folder_of_its_own() {
     let execution = stand.service.start_execution("app");
     stand.service.wait_for(&execution, Status::Succeeded).await;
     assert!(worker.build_logs().join("").contains("tools 4.2"));
+    let files = unzip(&stand.service.artifact(&execution, "Built").await);
+    assert_eq!(files["version"], "tools 4.2\n");
     stand.service.assert_no_crimes();
 }
 

@@ -264,6 +264,20 @@ fn a_file_that_has_become_a_link_or_has_gone_is_a_fault_that_names_it() {
 }
 
 #[test]
+fn a_folder_that_has_become_a_link_is_not_read_through() {
+    let root = tree(&["dir/a"]);
+    let selection = selected(collect_in(&root, &rules(&["**/*"]), None));
+    fs::create_dir(root.path().join("outside")).unwrap();
+    fs::write(root.path().join("outside/a"), "secret").unwrap();
+    fs::rename(root.path().join("src/dir"), root.path().join("src/moved")).unwrap();
+    symlink(root.path().join("outside"), root.path().join("src/dir")).unwrap();
+    let into = Destination::Folder(root.path().join("out"));
+    let fault = store(&selection, &into, &Progress::silent(), &Cancel::new()).unwrap_err();
+    assert!(fault.message.contains("it has become a link, or was replaced"), "{fault}");
+    assert!(fs::read(root.path().join("out/dir/a")).is_ok_and(|copied| copied.is_empty()), "the secret was copied");
+}
+
+#[test]
 fn storing_hears_of_a_stop() {
     let root = tree(&["a"]);
     let cancel = Cancel::new();
