@@ -145,8 +145,7 @@ impl JobShop {
         sources: &dyn Sources,
         cancel: &Cancel,
     ) -> Result<(RunRow, Prefetched), Fault> {
-        let root = self.folders.root();
-        let scratch = tempfile::Builder::new().prefix("fetch-").tempdir_in(root).map_err(io(root))?;
+        let scratch = self.folders.fetch()?;
         let folder = scratch.path().join("source");
         let revision = sources.fetch(&order.source, &folder, &Progress::silent(), cancel).await?;
         let mut plan = match &order.work {
