@@ -2,6 +2,8 @@
 
 mod download;
 mod s3;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::path::Path;

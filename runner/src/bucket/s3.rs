@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_types::SdkConfig;
 
-use super::{Buckets, Keeping, Object, download, upload};
+use super::upload::{Sizes, Upload};
+use super::{Buckets, Keeping, Object, download};
 use crate::cancel::Cancel;
 use crate::fault::Fault;
 use crate::progress::Progress;
@@ -22,13 +23,21 @@ pub trait Access: Send + Sync {
 /// Buckets in S3.
 pub struct S3 {
     access: Arc<dyn Access>,
+    sizes: Sizes,
 }
 
 impl S3 {
     /// With the rights of `access`.
     #[must_use]
     pub fn new(access: Arc<dyn Access>) -> Self {
-        Self { access }
+        Self { access, sizes: Sizes::default() }
+    }
+
+    /// The same, with files that are larger than that put in parts of at least that size. S3 takes none under 5 MiB but
+    /// the last.
+    #[must_use]
+    pub fn in_parts_of(self, part: u64) -> Self {
+        Self { sizes: Sizes { single: part, part }, ..self }
     }
 
     async fn client(&self) -> Result<Client, Fault> {
@@ -55,9 +64,6 @@ impl Buckets for S3 {
         cancel: &Cancel,
     ) -> Result<(), Fault> {
         let client = self.client().await?;
-        tokio::select! {
-            put = upload::upload(&client, file, object, keeping, progress) => put,
-            reason = cancel.requested() => Err(Fault::stopped(format!("{object}: {reason:?}"))),
-        }
+        Upload { client: &client, file, object, keeping, progress }.put(self.sizes, cancel).await
     }
 }

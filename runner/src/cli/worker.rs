@@ -238,11 +238,12 @@ fn shown(sight: &Sight) -> String {
     if let Some(why) = &sight.trouble {
         text.push_str(&format!("one of its queues cannot be polled: {why}\n"));
     }
-    text.push_str(&format!("{} of {} seats taken\n", sight.jobs.len(), sight.seats));
+    text.push_str(&format!("{} of {} seats taken\n", sight.seats_taken, sight.seats));
     let now = clock::now();
     for job in &sight.jobs {
         let since = duration(now.duration_since(job.since));
-        text.push_str(&format!("  {since:>8}  run {}  {}  {}\n", job.run, job.project, job.what));
+        let waits = if job.waits { "  (waits)" } else { "" };
+        text.push_str(&format!("  {since:>8}  run {}  {}  {}{waits}\n", job.run, job.project, job.what));
     }
     if sight.results_waiting > 0 {
         text.push_str(&format!("{} results wait for the queue\n", sight.results_waiting));

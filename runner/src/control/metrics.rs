@@ -25,11 +25,14 @@ struct Shown(Sight);
 
 impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Sight { totals, jobs, seats, results_waiting, mode, .. } = &self.0;
+        let Sight { totals, jobs, seats, seats_taken, results_waiting, mode, .. } = &self.0;
+        let waiting = jobs.iter().filter(|job| job.waits).count();
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         for (name, help, value) in [
             ("seats", "Jobs that may be done at the same time", count(*seats)),
-            ("jobs", "Jobs that are being done", count(jobs.len())),
+            ("seats_taken", "Jobs that have a seat now", count(*seats_taken)),
+            ("jobs", "Jobs that are being done, or wait", count(jobs.len())),
+            ("jobs_waiting", "Jobs that wait for their turn, for a seat or for people", count(waiting)),
             ("results_waiting", "Results that the queue does not have yet", count(*results_waiting)),
             ("accepts_jobs", "1 when the worker takes jobs", i64::from(*mode == Mode::Working)),
             ("hindered", "1 when the worker would take jobs and cannot", i64::from(self.0.cannot_claim.is_some())),
@@ -69,6 +72,7 @@ mod tests {
             table: None,
             mode: Mode::Working,
             seats: 4,
+            seats_taken: 3,
             jobs: Vec::new(),
             results_waiting: 1,
             polled: None,
@@ -80,6 +84,8 @@ mod tests {
         for line in [
             "# TYPE sluice_worker_seats gauge",
             "sluice_worker_seats 4",
+            "sluice_worker_seats_taken 3",
+            "sluice_worker_jobs_waiting 0",
             "sluice_worker_results_waiting 1",
             "# TYPE sluice_worker_jobs_accepted counter",
             "sluice_worker_jobs_accepted_total 7",

@@ -48,7 +48,7 @@ pub fn ailment(sight: &Sight) -> Option<String> {
         return Some(why.clone());
     }
     let silent = sight.polled.is_some_and(|polled| clock::now().duration_since(polled) > SILENT);
-    let waits = sight.mode == Mode::Working && sight.jobs.len() < sight.seats;
+    let waits = sight.mode == Mode::Working && sight.seats_taken < sight.seats;
     (silent && waits).then(|| format!("the queue has not answered for {} minutes", SILENT.as_mins()))
 }
 

@@ -5,7 +5,7 @@
 //! STATE/runs/RUN/          one run: lock, source/, logs/, artifacts/, builds/
 //! STATE/mirrors/ caches/ images/ migrations/
 //! STATE/shipments/         logs on their way to AWS
-//! STATE/fetch-*/          sources that are fetched before their run begins
+//! STATE/fetch-*            sources that are fetched before their run begins; fetch-job-* are jobs' own
 //! STATE/left-in-engine/    runs whose containers could not be removed
 //! ```
 
@@ -19,6 +19,9 @@ use crate::fault::{Fault, io};
 
 /// How the names of scratch folders begin.
 pub(super) const SCRATCH: &str = "fetch-";
+
+/// How those of a worker's jobs do.
+const OF_JOBS: &str = "fetch-job-";
 
 /// A state directory.
 #[derive(Clone, Debug)]
@@ -109,6 +112,21 @@ impl StateFolders {
         let entries = std::fs::read_dir(self.runs()).into_iter().flatten().flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         names.filter(|run| self.run(run).job().exists()).collect()
+    }
+
+    /// A folder for a revision that is fetched for a job, until it is dropped.
+    pub fn scratch_of_job(&self) -> Result<TempDir, Fault> {
+        tempfile::Builder::new().prefix(OF_JOBS).tempdir_in(&self.root).map_err(io(&self.root))
+    }
+
+    /// Removes what a worker that was killed has left of fetches. Only the worker of this state directory may.
+    pub fn drop_fetches(&self) -> Result<(), Fault> {
+        for entry in std::fs::read_dir(&self.root).map_err(io(&self.root))?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(OF_JOBS) {
+                std::fs::remove_dir_all(entry.path()).map_err(io(&entry.path()))?;
+            }
+        }
+        Ok(())
     }
 
     /// The folders of containers that wait for builds.
@@ -262,5 +280,21 @@ fn lock(path: &Path) -> Result<Option<Ownership>, Fault> {
         Ok(()) => Ok(Some(Ownership { _lock: lock })),
         Err(fs4::TryLockError::WouldBlock) => Ok(None),
         Err(fs4::TryLockError::Error(error)) => Err(io(path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_worker_left_of_fetches_goes_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = StateFolders::new(root.path().to_owned());
+        let left = folders.scratch_of_job().unwrap().keep();
+        std::fs::write(left.join("file"), "half").unwrap();
+        folders.run("r").create().unwrap();
+        folders.drop_fetches().unwrap();
+        assert!(!left.exists() && folders.run("r").root().is_dir());
     }
 }

@@ -147,7 +147,7 @@ impl JobShop {
         sources: &dyn Sources,
         cancel: &Cancel,
     ) -> Result<(RunRow, Prefetched), Fault> {
-        let scratch = self.folders.scratch()?;
+        let scratch = self.folders.scratch_of_job()?;
         let folder = scratch.path().join("source");
         let silent = Progress::silent();
         let fetch = || sources.fetch(&order.source, &folder, &silent, cancel);

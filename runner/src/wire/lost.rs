@@ -41,6 +41,10 @@ pub(super) async fn clear(sandboxes: &dyn Sandboxes, folders: &StateFolders, run
     let Some(_ownership) = own.own()? else { return Ok(()) };
     let in_engine = std::fs::read_to_string(own.job()).map_err(io(&own.job()))?;
     let mut record = Record::open(folders.root())?;
+    if record.find(run)?.is_none() {
+        // Its job failed before there was anything to remember, and nobody goes on with it.
+        return std::fs::remove_dir_all(own.root()).map_err(io(own.root()));
+    }
     let state = RunState::of(&record.events(run, 0)?);
     if state.span.started.is_some() && state.span.outcome.is_none() {
         tracing::info!(run, "another worker has the job of a run; what is left of it here is removed");
@@ -54,5 +58,33 @@ pub(super) async fn clear(sandboxes: &dyn Sandboxes, folders: &StateFolders, run
     match std::fs::remove_file(own.job()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(&own.job())(error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::memory::MemoryEngine;
+    use crate::store::RunRow;
+
+    #[tokio::test]
+    async fn a_run_that_was_never_begun_leaves_no_folder_and_one_that_was_keeps_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = StateFolders::new(root.path().to_owned());
+        let row = RunRow {
+            id: "begun".to_owned(),
+            pipeline: "app".to_owned(),
+            started: clock::now(),
+            plan: String::new(),
+            options: String::new(),
+        };
+        Record::open(root.path()).unwrap().begin(&row).unwrap();
+        for run in ["begun", "never"] {
+            folders.run(run).create().unwrap();
+            std::fs::write(folders.run(run).job(), run).unwrap();
+            clear(&MemoryEngine::default(), &folders, run).await.unwrap();
+        }
+        assert!(folders.run("begun").root().is_dir() && !folders.run("begun").job().exists());
+        assert!(!folders.run("never").root().exists());
     }
 }

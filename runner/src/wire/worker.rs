@@ -58,6 +58,7 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
         return Err(Fault::configuration(format!("another worker uses {}", folders.root().display()))
             .hint("give each worker of a machine a state directory of its own: --state-dir"));
     };
+    folders.drop_fetches()?;
     let aws = Aws::default();
     let config = aws.config(None, None).await?;
     let environment = &with_region(environment, &config);
@@ -204,7 +205,7 @@ async fn tell_systemd(standing: Arc<Standing>) {
         let hindered =
             sight.cannot_claim.as_ref().or(sight.trouble.as_ref()).map(|why| format!(", {why}")).unwrap_or_default();
         let fleet = sight.table.as_ref().map(|table| format!(" in the fleet of {table}")).unwrap_or_default();
-        let status = format!("{:?}{fleet}: {} of {} jobs{hindered}", sight.mode, sight.jobs.len(), sight.seats);
+        let status = format!("{:?}{fleet}: {} of {} seats taken{hindered}", sight.mode, sight.seats_taken, sight.seats);
         let _ = sd_notify::notify(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
         tokio::time::sleep(period).await;
     }

@@ -126,12 +126,13 @@ impl Life {
     }
 
     async fn work(&mut self, worker: &Arc<Worker>, claim: &Claim, order: &JobOrder) -> End {
+        let standing = worker.standing.begin(&self.held.entry.job, &claim.run, order, clock::now());
         let seat = match self.place(worker, order).await {
             Ok(permit) => Arc::new(Seat::taken(Arc::clone(&worker.seats), permit)),
             Err(end) => return end,
         };
         let cancel = worker.stop.child();
-        let standing = worker.standing.begin(&self.held.entry.job, &claim.run, order, clock::now());
+        standing.seated(&seat);
         let ticket = self.held.job.ticket.clone();
         let mut done = Box::pin(do_work(worker, &ticket, claim, order, &seat, &cancel));
         let end = tokio::select! {

@@ -142,7 +142,7 @@ impl Worker {
         stop: Cancel,
     ) -> Arc<Self> {
         let seats = Arc::new(Semaphore::new(config.seats));
-        let standing = Arc::new(Standing::new(&config.owner, config.seats, config.table.as_deref()));
+        let standing = Arc::new(Standing::new(&config.owner, Arc::clone(&seats), config.table.as_deref()));
         Arc::new(Self {
             config,
             queue,

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::queue::JobOrder;
+use crate::run::Seat;
 
 /// Whether a worker takes jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub struct JobStanding {
     pub project: String,
     /// Since when.
     pub since: Timestamp,
+    /// Whether it has no seat: it waits for its turn, for a seat, or for people.
+    #[serde(default)]
+    pub waits: bool,
 }
 
 /// What was counted since the start.
@@ -81,7 +85,10 @@ pub struct Sight {
     pub mode: Mode,
     /// Jobs at the same time.
     pub seats: usize,
-    /// What is being done.
+    /// How many of these are taken.
+    #[serde(default)]
+    pub seats_taken: usize,
+    /// What is being done, or waits to be.
     pub jobs: Vec<JobStanding>,
     /// Results that the queue does not have yet.
     pub results_waiting: usize,
@@ -96,20 +103,25 @@ pub struct Sight {
     pub totals: Totals,
 }
 
+/// What is seen, and the jobs, each with its seat when it has had one.
+type Inner = (Sight, BTreeMap<String, (JobStanding, Option<Arc<Seat>>)>);
+
 /// The worker's own view of itself; shared.
 pub struct Standing {
-    sight: Mutex<(Sight, BTreeMap<String, JobStanding>)>,
+    sight: Mutex<Inner>,
+    seats: Arc<Semaphore>,
     mode: watch::Sender<Mode>,
     ask: Notify,
 }
 
 impl Standing {
-    pub(super) fn new(owner: &str, seats: usize, table: Option<&str>) -> Self {
+    pub(super) fn new(owner: &str, seats: Arc<Semaphore>, table: Option<&str>) -> Self {
         let sight = Sight {
             owner: owner.to_owned(),
             table: table.map(str::to_owned),
             mode: Mode::Working,
-            seats,
+            seats: seats.available_permits(),
+            seats_taken: 0,
             jobs: Vec::new(),
             results_waiting: 0,
             polled: None,
@@ -119,6 +131,7 @@ impl Standing {
         };
         Self {
             sight: Mutex::new((sight, BTreeMap::new())),
+            seats,
             mode: watch::Sender::new(Mode::Working),
             ask: Notify::new(),
         }
@@ -128,7 +141,12 @@ impl Standing {
     #[must_use]
     pub fn sight(&self) -> Sight {
         let inner = self.lock();
-        Sight { mode: self.mode(), jobs: inner.1.values().cloned().collect(), ..inner.0.clone() }
+        let jobs = inner.1.values().map(|(job, seat)| {
+            let waits = !seat.as_ref().is_some_and(|seat| seat.is_taken());
+            JobStanding { waits, ..job.clone() }
+        });
+        let seats_taken = inner.0.seats.saturating_sub(self.seats.available_permits());
+        Sight { mode: self.mode(), seats_taken, jobs: jobs.collect(), ..inner.0.clone() }
     }
 
     /// Whether it takes jobs.
@@ -190,8 +208,8 @@ impl Standing {
         let what = what.into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/");
         let (job, run) = (job.to_owned(), run.to_owned());
         let (execution, project) = (order.place.execution.clone(), order.project.clone());
-        let begun = JobStanding { job: job.clone(), run, what, execution, project, since };
-        self.lock().1.insert(job.clone(), begun);
+        let begun = JobStanding { job: job.clone(), run, what, execution, project, since, waits: true };
+        self.lock().1.insert(job.clone(), (begun, None));
         Begun { standing: Arc::clone(self), job }
     }
 
@@ -219,7 +237,7 @@ impl Standing {
 
     /// Whether a job of an execution is being done.
     pub(super) fn executes(&self, execution: &str) -> bool {
-        self.lock().1.values().any(|job| job.execution == execution)
+        self.lock().1.values().any(|(job, _)| job.execution == execution)
     }
 
     pub(super) fn superseded(&self) {
@@ -243,15 +261,24 @@ impl Standing {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Sight, BTreeMap<String, JobStanding>)> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         self.sight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A job that is being done, until it is dropped.
+/// A job that is being done, or waits to be, until it is dropped.
 pub(super) struct Begun {
     standing: Arc<Standing>,
     job: String,
+}
+
+impl Begun {
+    /// It has a seat, which it may leave and take again.
+    pub(super) fn seated(&self, seat: &Arc<Seat>) {
+        if let Some((_, known)) = self.standing.lock().1.get_mut(&self.job) {
+            *known = Some(Arc::clone(seat));
+        }
+    }
 }
 
 impl Drop for Begun {

@@ -7,8 +7,8 @@ use runner::gate::Decision;
 use runner::store::history::{DynamoHistory, History, Replica, Tenure};
 use runner::store::ledger::{DynamoLedger, Holder, Ledger as _};
 use runner::store::{Record, RunRow};
-use sluice_tests::aws::AwsEmulator;
-use sluice_tests::table::table;
+use sluice_tests::aws::{ACCOUNT, AwsEmulator};
+use sluice_tests::table::{TABLE, table};
 
 fn at(seconds: i64) -> Timestamp {
     "2026-03-02T10:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
@@ -79,6 +79,26 @@ async fn on_dynamodb_runs_are_found_and_answered() {
     history.append("019a-1", 1, &events[..20]).await.unwrap();
     history.append("019a-1", 1, &events[10..]).await.unwrap();
     suite(&history).await;
+}
+
+#[tokio::test]
+async fn on_dynamodb_an_event_may_be_longer_than_an_item_and_a_run_without_a_plan_is_left_out() {
+    let emulator = AwsEmulator::start().await;
+    let history = DynamoHistory::new(table(&emulator).await);
+    history.enter(&row("019a-1", 1)).await.unwrap();
+    let long = "größe".repeat(200_000);
+    let events = [event(1, "said"), event(2, &long), event(3, "said")];
+    history.append("019a-1", 1, &events).await.unwrap();
+    assert_eq!(history.events("019a-1").await.unwrap(), events);
+    // Its plan expired first, or its worker was killed between the two.
+    let client = aws_sdk_dynamodb::Client::new(&emulator.config(ACCOUNT).await);
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let put = client.put_item().table_name(TABLE).item("pk", text("runs")).item("sk", text("019b-1"));
+    put.item("pipeline", text("app")).item("started", text(&at(2).to_string())).send().await.unwrap();
+    let ids: Vec<String> = history.runs(9).await.unwrap().into_iter().map(|row| row.id).collect();
+    assert_eq!(ids, ["019a-1"]);
+    assert_eq!(history.run(None).await.unwrap().id, "019a-1");
+    assert_eq!(history.find("019b-1").await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,9 @@ type Words<'a> = dyn Fn(&str) -> Option<&'a str> + 'a;
 /// CodeBuild's bounds of a time-out, in minutes.
 const TIMEOUT: std::ops::RangeInclusive<u32> = 5..=2160;
 
+/// The bounds of the Amazon ECS action's time-out, in minutes.
+const DEPLOYMENT_TIMEOUT: std::ops::RangeInclusive<u64> = 1..=60;
+
 /// A build or a test.
 pub(super) fn spec<'a>(word: &Words<'a>) -> Result<Spec, String> {
     for (name, what) in
@@ -55,8 +58,16 @@ pub(super) fn spec<'a>(word: &Words<'a>) -> Result<Spec, String> {
 /// A roll-out.
 pub(super) fn deployment<'a>(word: &Words<'a>) -> Result<Deployment, String> {
     let required = |name: &str| word(name).map(str::to_owned).ok_or_else(|| format!("{name} is missing"));
+    let options = word(action_type::OPTIONS).map_or_else(|| Ok(Options::default()), Options::parse)?;
+    if (Options { was: None, ..options }) != Options::default() {
+        return Err(
+            "Options: the keys of builds mean nothing to a deployment; its time is DeploymentTimeout".to_owned()
+        );
+    }
     let minutes = word("DeploymentTimeout").map(|text| {
-        text.parse::<u64>().map_err(|_| format!("DeploymentTimeout must be a number of minutes, and is {text:?}"))
+        let minutes = text.parse::<u64>().ok().filter(|minutes| DEPLOYMENT_TIMEOUT.contains(minutes));
+        let (least, most) = (DEPLOYMENT_TIMEOUT.start(), DEPLOYMENT_TIMEOUT.end());
+        minutes.ok_or_else(|| format!("DeploymentTimeout must be from {least} to {most} minutes, and is {text:?}"))
     });
     Ok(Deployment {
         cluster: required("ClusterName")?,
@@ -131,6 +142,23 @@ mod tests {
         assert_eq!((spec.path.as_deref(), spec.inline), (Some("ci/build.yml"), None));
         let inline = spec_of(&[("Buildspec", "version: 0.2\nphases: {}")]).unwrap();
         assert_eq!((inline.path, inline.inline.as_deref()), (None, Some("version: 0.2\nphases: {}")));
+    }
+
+    #[test]
+    fn a_deployment_says_what_is_wrong_with_its_words() {
+        let deployment_of = |further: (&'static str, &'static str)| {
+            let words = [("ClusterName", "c"), ("ServiceName", "s"), further];
+            deployment(&move |name| words.iter().find(|(known, _)| *known == name).map(|(_, value)| *value))
+        };
+        assert_eq!(deployment_of(("DeploymentTimeout", "60")).unwrap().timeout_seconds, Some(3600));
+        for minutes in ["0", "61", "18446744073709551615", "ten"] {
+            let told = deployment_of(("DeploymentTimeout", minutes)).unwrap_err();
+            assert_eq!(told, format!("DeploymentTimeout must be from 1 to 60 minutes, and is {minutes:?}"));
+        }
+        deployment_of(("Options", r#"{"was":{"provider":"ECS","version":"1"}}"#)).unwrap();
+        assert!(deployment_of(("Options", "{")).unwrap_err().contains("is no object of options"));
+        let told = deployment_of(("Options", r#"{"timeoutInMinutes":10}"#)).unwrap_err();
+        assert!(told.starts_with("Options: the keys of builds mean nothing to a deployment"), "{told}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::event::Meaning;
 use super::mailbox::{Letter, MOST, Mailbox};
-use super::{answer, meaning};
+use super::{answer, meaning, told};
 use crate::fault::Fault;
 use crate::queue::{Events, LetGo, News};
 
@@ -37,10 +37,10 @@ impl Listener {
     }
 
     /// The news in a message. A queue of news is nobody's queue of jobs: what is none is not kept.
-    async fn news(&self, letter: Letter) -> Result<Option<News>, Fault> {
+    async fn news(&self, letter: Letter) -> Option<News> {
         let ticket = letter.ticket;
         match meaning(&letter.body, &letter.sent) {
-            Ok(Meaning::News(says)) => return Ok(Some(News { ticket, says })),
+            Ok(Meaning::News(says)) => return Some(News { ticket, says }),
             Ok(Meaning::Nothing) => {}
             Ok(Meaning::Run { .. }) => {
                 // It may be in the wrong queue, so it is left to the dead letters.
@@ -48,14 +48,15 @@ impl Listener {
                     message = ticket.job,
                     "a message in the queue of events asks for a run; send it to --queue"
                 );
-                return Ok(None);
+                return None;
             }
             Err(why) => {
                 tracing::warn!(message = ticket.job, why, "a message in the queue of events is not understood");
-                return Ok(None);
+                return None;
             }
         }
-        answer(&self.mailbox, &ticket, LetGo::ForGood).await.map(|()| None)
+        told("dropping", &ticket, self.mailbox.delete(&ticket).await);
+        None
     }
 }
 
@@ -71,7 +72,7 @@ impl Events for Listener {
         }
         let mut found = Vec::new();
         for letter in self.mailbox.receive(MOST, WAIT, HIDDEN).await? {
-            found.extend(self.news(letter).await?);
+            found.extend(self.news(letter).await);
         }
         Ok(found)
     }

@@ -97,12 +97,12 @@ impl Mailbox {
         done(&format!("deleting message {}", ticket.job), request.send().await.map(|_| ()))
     }
 
-    /// Puts a message; its id. `group` and `content` are for FIFO queues: messages of one group come in order, and of
-    /// those with the same content within five minutes one is kept.
-    pub(super) async fn send(&self, body: &str, group: &str, content: &str) -> Result<String, Fault> {
+    /// Puts a message; its id. `group` and `once` are for FIFO queues: messages of one group come in order, and of those
+    /// with the same `once` within five minutes one is kept.
+    pub(super) async fn send(&self, body: &str, group: &str, once: &str) -> Result<String, Fault> {
         let request = self.client.send_message().queue_url(&self.url).message_body(body);
         let request = match self.url.ends_with(".fifo") {
-            true => request.message_group_id(group).message_deduplication_id(content),
+            true => request.message_group_id(group).message_deduplication_id(once),
             false => request,
         };
         let answer = request.send().await;

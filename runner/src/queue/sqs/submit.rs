@@ -16,12 +16,14 @@ use crate::fault::Fault;
 /// As the call's.
 pub async fn submit(aws: &SdkConfig, queue: &str, request: &RunRequest) -> Result<String, Fault> {
     let body = serde_json::to_string(request).map_err(|error| Fault::system(format!("the request: {error}")))?;
-    let content = hex::encode(Sha256::digest(&body));
+    // The SDK sends a call that it repeats with the same one. A second call is a second request, also with the same text:
+    // the branch that it names may have moved.
+    let once = uuid::Uuid::new_v4().to_string();
     let group = match request.mode {
         ExecutionMode::Queued => group_id(&request.group()),
-        ExecutionMode::Superseded | ExecutionMode::Parallel => content.clone(),
+        ExecutionMode::Superseded | ExecutionMode::Parallel => once.clone(),
     };
-    Mailbox::new(aws, queue.to_owned()).send(&body, &group, &content).await
+    Mailbox::new(aws, queue.to_owned()).send(&body, &group, &once).await
 }
 
 /// A group as SQS takes it: up to 128 letters, digits and punctuation (API reference, `MessageGroupId`).

@@ -3,7 +3,8 @@
 //! ```text
 //! pk runs      sk RUN                           a run in the list: pipeline, started
 //! pk run#RUN   sk plan                          plan, options
-//! pk run#RUN   sk event#FENCE#NUMBER            event, as JSON
+//! pk run#RUN   sk event#FENCE#NUMBER            event, as JSON, or its beginning
+//! pk run#RUN   sk event#FENCE#NUMBER#PIECE      what follows of an event that is too long for one item
 //! pk run#RUN   sk decision#SLOT#RULE#STAGE      decision, as JSON
 //! ```
 //!
@@ -31,6 +32,10 @@ const PLAN: &str = "plan";
 const KNOWN: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// As many items as DynamoDB takes at once (API reference, "BatchWriteItem").
 const BATCH: usize = 25;
+/// How many bytes of an event stand in one item, which has at most 400 KB with its names.
+const PIECE: usize = 350_000;
+/// How many `#` the sort key of an event's beginning has.
+const EVENT_SIGNS: usize = 2;
 /// How often what DynamoDB did not take of a batch is given to it again.
 const TRIES: u32 = 8;
 
@@ -54,21 +59,34 @@ impl DynamoHistory {
         let plan = [("plan", plan), ("options", options), ("expires", until())];
         let started = text(run.started.to_string());
         let row = [("pipeline", text(&run.pipeline)), ("started", started), ("expires", until())];
-        // The plan first: what is in the list can be read.
-        let items = [item(&partition(&run.id), PLAN, plan), item(RUNS, &run.id, row)];
-        self.put(items.to_vec(), &format!("entering run {}", run.id)).await
+        let doing = format!("entering run {}", run.id);
+        // The plan first, and by itself: what is in the list can be read.
+        self.put(vec![item(&partition(&run.id), PLAN, plan)], &doing).await?;
+        self.put(vec![item(RUNS, &run.id, row)], &doing).await
     }
 
     /// Adds events, in order. They may be added again.
     pub async fn append(&self, run: &str, fence: u64, events: &[Event]) -> Result<(), Fault> {
         let until = expires(clock::now(), KNOWN);
+        let doing = format!("adding events of run {run}");
         for batch in events.chunks(BATCH) {
-            let items = batch.iter().map(|event| {
-                let written = text(serde_json::to_string(event).unwrap_or_default());
+            let (mut firsts, mut rests) = (Vec::new(), Vec::new());
+            for event in batch {
+                let written = serde_json::to_string(event).unwrap_or_default();
                 let sk = format!("event#{fence:010}#{:010}", event.sequence);
-                item(&partition(run), &sk, [("event", written), ("expires", until.clone())])
-            });
-            self.put(items.collect(), &format!("adding events of run {run}")).await?;
+                for (number, piece) in pieces(&written, PIECE).into_iter().enumerate() {
+                    let (items, sk) = match number {
+                        0 => (&mut firsts, sk.clone()),
+                        number => (&mut rests, format!("{sk}#{number:04}")),
+                    };
+                    items.push(item(&partition(run), &sk, [("event", text(piece)), ("expires", until.clone())]));
+                }
+            }
+            // An event whose beginning is there is there as a whole.
+            for items in rests.chunks(BATCH) {
+                self.put(items.to_vec(), &doing).await?;
+            }
+            self.put(firsts, &doing).await?;
         }
         Ok(())
     }
@@ -77,7 +95,7 @@ impl DynamoHistory {
     pub async fn find(&self, id: &str) -> Result<Option<RunRow>, Fault> {
         let doing = format!("looking for run {id}");
         match self.table.get(RUNS, id, &doing).await? {
-            Some(listed) => self.row(&listed, &doing).await.map(Some),
+            Some(listed) => self.row(&listed, &doing).await,
             None => Ok(None),
         }
     }
@@ -96,16 +114,17 @@ impl DynamoHistory {
         items.iter().map(read).collect()
     }
 
-    async fn row(&self, listed: &Item, doing: &str) -> Result<RunRow, Fault> {
+    /// A run of the list; `None` when its plan is gone, which one that expires may be first.
+    async fn row(&self, listed: &Item, doing: &str) -> Result<Option<RunRow>, Fault> {
         let id = text_of(listed, "sk")?;
-        let plan = self.table.get(&partition(id), PLAN, doing).await?.unwrap_or_default();
-        Ok(RunRow {
+        let Some(plan) = self.table.get(&partition(id), PLAN, doing).await? else { return Ok(None) };
+        Ok(Some(RunRow {
             id: id.to_owned(),
             pipeline: text_of(listed, "pipeline")?.to_owned(),
             started: text_of(listed, "started")?.parse().unwrap_or(Timestamp::UNIX_EPOCH),
             plan: text_of(&plan, "plan")?.to_owned(),
             options: text_of(&plan, "options")?.to_owned(),
-        })
+        }))
     }
 
     /// The newest runs whose id begins so.
@@ -125,7 +144,7 @@ impl DynamoHistory {
             && let Some(listed) = pages.next().await
         {
             let listed = listed.map_err(|error| self.table.fault(doing, &error))?;
-            rows.push(self.row(&listed, doing).await?);
+            rows.extend(self.row(&listed, doing).await?);
         }
         Ok(rows)
     }
@@ -198,12 +217,35 @@ impl DynamoHistory {
     /// The events of a run as one history.
     pub async fn told(&self, run: &str) -> Result<Vec<Event>, Fault> {
         let items = self.table.all(&partition(run), "event#", &format!("reading the events of run {run}")).await?;
-        let read = |item: &Item| {
-            let fence = text_of(item, "sk")?.split('#').nth(1).and_then(|fence| fence.parse().ok()).unwrap_or_default();
-            Ok((fence, parsed(run, text_of(item, "event")?)?))
+        let mut written: Vec<(&str, String)> = Vec::new();
+        for item in &items {
+            let (sk, piece) = (text_of(item, "sk")?, text_of(item, "event")?);
+            match (sk.matches('#').count() > EVENT_SIGNS, written.last_mut()) {
+                (false, _) => written.push((sk, piece.to_owned())),
+                (true, Some((first, whole))) if sk.starts_with(*first) => whole.push_str(piece),
+                // Its beginning is not there yet.
+                (true, _) => {}
+            }
+        }
+        let read = |(sk, event): &(&str, String)| {
+            let fence = sk.split('#').nth(1).and_then(|fence| fence.parse().ok()).unwrap_or_default();
+            Ok((fence, parsed(run, event)?))
         };
-        Ok(merged(items.iter().map(read).collect::<Result<Vec<_>, Fault>>()?))
+        Ok(merged(written.iter().map(read).collect::<Result<Vec<_>, Fault>>()?))
     }
+}
+
+/// A text in pieces of at most so many bytes, cut between characters.
+fn pieces(text: &str, most: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut left = text;
+    while left.len() > most {
+        let (piece, rest) = left.split_at(left.floor_char_boundary(most));
+        pieces.push(piece);
+        left = rest;
+    }
+    pieces.push(left);
+    pieces
 }
 
 fn partition(run: &str) -> String {
@@ -215,4 +257,15 @@ fn parsed<T: serde::de::DeserializeOwned>(run: &str, written: &str) -> Result<T,
         Fault::system(format!("run {run}: what the table says of it cannot be read: {error}"))
             .hint("another version of sluice wrote it")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(pieces("aüb", 2), ["a", "ü", "b"]);
+        assert_eq!((pieces("", 2), pieces("ab", 2)), (vec![""], vec!["ab"]));
+    }
 }

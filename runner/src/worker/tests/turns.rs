@@ -47,6 +47,8 @@ async fn a_job_that_waited_longer_than_its_message_can_be_held_is_left_to_others
     let worker = Arc::clone(&stand.worker);
     let lived = tokio::spawn(async move { life.live(&worker).await });
     eventually("the message is given up", async || !stand.calls("let go").is_empty()).await;
+    let sight = stand.worker.standing.sight();
+    assert_eq!((sight.jobs.len(), sight.jobs[0].waits, sight.seats_taken), (1, true, 0));
     stand.worker.standing.set(Mode::Draining);
     lived.await.unwrap();
     let left = stand.known("mine").await.expect("the ledger carries it");
