@@ -29,9 +29,14 @@ impl Base {
         Self { boundary: folder, inside: inside.to_owned(), written: written.to_owned() }
     }
 
-    /// The real path of the folder that nothing leads out of.
+    /// The real path of the folder that nothing leads out of. The folder itself is never a link: one in its place may
+    /// have been made by a build.
     pub(super) fn boundary(&self) -> Result<PathBuf, String> {
-        self.boundary.canonicalize().map_err(|_| self.none())
+        let place = self.boundary.parent().and_then(|parent| parent.canonicalize().ok());
+        let folder = place.zip(self.boundary.file_name()).map(|(place, name)| place.join(name));
+        folder
+            .filter(|folder| folder.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()))
+            .ok_or_else(|| self.none())
     }
 
     /// The real paths of the directories that there are, sorted by name.

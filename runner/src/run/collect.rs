@@ -76,7 +76,9 @@ impl Run {
         });
         let inputs = self.options.inputs.iter().enumerate();
         let inputs = inputs.map(|(index, input)| (input_directory(&build, index), self.folders.input(&input.name)));
-        Mounts(std::iter::once((source, self.workspace_path(action))).chain(inputs).collect())
+        // Where another build's sandbox has an input right now, there is a link to it, and that build may change the rest.
+        let here = inputs.filter(|(_, host)| host.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
+        Mounts(std::iter::once((source, self.workspace_path(action))).chain(here).collect())
     }
 
     fn export(&self, action: &str, build: &Build, watched: &Watched) {

@@ -197,6 +197,18 @@ fn a_link_is_kept_only_if_it_leads_to_a_place_in_the_artifact() {
 }
 
 #[test]
+fn a_link_in_the_place_of_the_whole_folder_is_no_folder() {
+    let root = tree(&["dir/a"]);
+    symlink(root.path(), root.path().join("link")).unwrap();
+    for base in [Base::all(root.path().join("link")), Base::within(root.path().join("link"), "src", "src")] {
+        assert!(matches!(collect(&rules(&["**/*"]), &base), Collected::Failed { .. }), "{base:?}");
+    }
+    // What is above the folder is the runner's own.
+    let below = Base::within(root.path().join("link/src"), "dir", "dir");
+    assert_eq!(selected(collect(&rules(&["**/*"]), &below)).members.len(), 1);
+}
+
+#[test]
 fn a_pipe_is_left_out_and_said_so() {
     let root = tree(&["a"]);
     nix::unistd::mkfifo(&root.path().join("src/pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
