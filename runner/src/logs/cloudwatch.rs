@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::Builder;
+use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata as _;
 use aws_sdk_cloudwatchlogs::types::{InputLogEvent, RejectedLogEventsInfo};
 use tokio::sync::OnceCell;
 
@@ -132,6 +133,9 @@ impl LogService for CloudWatchLogs {
             }
             Err(error) if is(error.as_service_error(), |error| error.is_resource_not_found_exception()) => {
                 Ok(Put::NoStream)
+            }
+            Err(error) if is(error.as_service_error(), |error| error.is_invalid_parameter_exception()) => {
+                Ok(Put::Refused { why: error.message().unwrap_or("no message").to_owned() })
             }
             Err(error) => Err(fault(format!("cannot send {count} log events to {stream} in {group}"), &error)),
         }

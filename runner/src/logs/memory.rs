@@ -37,6 +37,7 @@ struct Kept {
     archives: BTreeMap<(String, String), Vec<u8>>,
     troubles: VecDeque<Trouble>,
     lasting: Option<Trouble>,
+    refused: Vec<String>,
     batches: Vec<usize>,
     unanswered: usize,
 }
@@ -56,6 +57,11 @@ impl MemoryLogs {
     /// All calls meet that, until it is taken back.
     pub fn lasting(&self, trouble: Option<Trouble>) {
         self.lock().lasting = trouble;
+    }
+
+    /// No batch is taken that has such an event.
+    pub fn refuse(&self, text: &str) {
+        self.lock().refused.push(text.to_owned());
     }
 
     /// The events of a stream, in the order of their times; `None`: there is no such stream.
@@ -140,7 +146,12 @@ impl LogService for MemoryLogs {
     async fn put(&self, stream: &StreamName, events: Vec<LogEvent>) -> Result<Put, Fault> {
         self.call(|kept| {
             let Some(known) = kept.streams.get_mut(stream) else { return Ok(Put::NoStream) };
-            check(&events)?;
+            if let Err(fault) = check(&events) {
+                return Ok(Put::Refused { why: fault.message });
+            }
+            if events.iter().any(|event| kept.refused.contains(&event.text)) {
+                return Ok(Put::Refused { why: "Log event too large".to_owned() });
+            }
             let (now, count) = (clock::now().as_millisecond(), events.len());
             let too_old = events.iter().filter(|event| event.time < now - 14 * 24 * HOUR).count();
             let too_new = events.iter().filter(|event| event.time > now + 2 * HOUR).count();

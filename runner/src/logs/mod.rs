@@ -47,12 +47,17 @@ pub struct StreamName {
 }
 
 /// What became of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
     /// It was taken, but for the events that are counted here.
     Taken(Rejected),
     /// There is no such stream, or no longer: nothing was taken.
     NoStream,
+    /// Something in the batch is not what the service takes, and never will be: nothing was taken.
+    Refused {
+        /// What the service said.
+        why: String,
+    },
 }
 
 /// How many events of a batch were left out for their time (`rejectedLogEventsInfo`).

@@ -9,7 +9,7 @@ use super::batch::{Batch, Limits, Rest, batch, time};
 use super::follow::Follower;
 use super::journal::Sent;
 use super::reader::{CHUNK, Found, away, check, read};
-use super::{LogEvent, Put, StreamName};
+use super::{LogEvent, Put, Rejected, StreamName};
 use crate::clock;
 use crate::fault::Fault;
 
@@ -141,29 +141,46 @@ impl<'a> Sending<'a> {
         self.note(sent, Sent { offset, check, time: now, mid_line: made.mid_line, rejected }).await
     }
 
+    /// Sends events. A batch that the service will never take is cut in halves, down to the event that it refuses: that
+    /// one is told and left out, so that it does not hold up what follows.
     async fn call(&mut self, sent: &mut Sent, events: Vec<LogEvent>) -> Result<(), Fault> {
-        let count = events.len();
-        match self.follower.shared.service.put(self.stream, events).await? {
-            Put::Taken(rejected) => {
-                let left_out = rejected.too_old + rejected.too_new;
-                if left_out > 0 {
-                    let StreamName { group, stream } = self.stream;
-                    tracing::warn!(
-                        group,
-                        stream,
-                        too_old = rejected.too_old,
-                        too_new = rejected.too_new,
-                        of = count,
-                        "CloudWatch Logs left events out for their time; is this machine's clock right?"
-                    );
-                    sent.rejected += left_out as u64;
+        let mut left = vec![events];
+        while let Some(mut events) = left.pop() {
+            match self.follower.shared.service.put(self.stream, events.clone()).await? {
+                Put::Taken(rejected) => self.count(sent, rejected, events.len()),
+                Put::NoStream => {
+                    self.follower.shared.service.create(self.stream).await?;
+                    let stream = &self.stream.stream;
+                    return Err(Fault::system(format!("the log stream {stream} was not there, and is made anew")));
                 }
-                Ok(())
+                Put::Refused { why } if events.len() <= 1 => {
+                    let StreamName { group, stream } = self.stream;
+                    let bytes = events.first().map_or(0, |event| event.text.len());
+                    tracing::warn!(group, stream, why, bytes, "CloudWatch Logs refuses a line, which is left out");
+                    sent.rejected += 1;
+                }
+                Put::Refused { .. } => {
+                    let later = events.split_off(events.len() / 2);
+                    left.extend([later, events]);
+                }
             }
-            Put::NoStream => {
-                self.follower.shared.service.create(self.stream).await?;
-                Err(Fault::system(format!("the log stream {} was not there, and is made anew", self.stream.stream)))
-            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, sent: &mut Sent, rejected: Rejected, of: usize) {
+        let left_out = rejected.too_old + rejected.too_new;
+        if left_out > 0 {
+            let StreamName { group, stream } = self.stream;
+            tracing::warn!(
+                group,
+                stream,
+                too_old = rejected.too_old,
+                too_new = rejected.too_new,
+                of,
+                "CloudWatch Logs left events out for their time; is this machine's clock right?"
+            );
+            sent.rejected += left_out as u64;
         }
     }
 

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::Change;
 use super::calls::Calls;
 use super::finding::Finding;
 use super::pipeline::Described;
 use super::saved::Saved;
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 
 /// What an update came to.
 #[derive(Clone, Debug)]
@@ -39,8 +41,34 @@ pub async fn apply(calls: &Calls, seen: &Described, change: &Change, saved: &Sav
         return Err(changed(seen.name(), now.version(), seen.version()));
     }
     let kept = saved.keep(&now)?;
-    let version = calls.update(&change.pipeline).await?;
+    let version = match calls.update(&change.pipeline).await {
+        Ok(version) => version,
+        Err(fault) => became(calls, &now, change, fault).await?,
+    };
     Ok(Applied { version, kept, overtaken: version > now.version() + 1 })
+}
+
+/// The version that an update made whose answer was not heard, or that was not carried out.
+async fn became(calls: &Calls, before: &Described, change: &Change, fault: Fault) -> Result<i64, Fault> {
+    if fault.kind != FaultKind::System {
+        return Err(fault);
+    }
+    let is = calls.pipeline(before.name()).await.map_err(|unclear| {
+        unclear.hint(format!("whether the pipeline was updated is not known ({fault}): look at it"))
+    })?;
+    if is.version() > before.version() && structure(&is.pipeline) == structure(&change.pipeline) {
+        return Ok(is.version());
+    }
+    Err(fault)
+}
+
+/// A structure without its version, which CodePipeline counts.
+fn structure(pipeline: &Value) -> Value {
+    let mut structure = pipeline.clone();
+    if let Some(fields) = structure.as_object_mut() {
+        fields.remove("version");
+    }
+    structure
 }
 
 /// The pipeline is not the one that the change was made for.

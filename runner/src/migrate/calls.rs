@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_codepipeline::config::interceptors::AfterDeserializationInterceptorContextRef;
-use aws_sdk_codepipeline::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_codepipeline::config::retry::RetryConfig;
+use aws_sdk_codepipeline::config::{Config, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_codepipeline::error::ProvideErrorMetadata as _;
 use aws_types::SdkConfig;
 use serde_json::{Value, json};
@@ -68,14 +69,17 @@ impl Calls {
         Ok(found)
     }
 
-    /// Gives a pipeline a new structure, and tells the version that it has become.
+    /// Gives a pipeline a new structure, and tells the version that it has become. The call is made once: made again after
+    /// its answer was lost, it would look as if somebody else had updated the pipeline.
     ///
     /// # Errors
-    /// A `Configuration` fault when CodePipeline refuses the structure, and those of any call.
+    /// A `Configuration` fault when CodePipeline refuses the structure, and those of any call. After a `System` fault
+    /// nobody knows whether it was done.
     pub async fn update(&self, pipeline: &Value) -> Result<i64, Fault> {
         let (heard, body) = (Heard::default(), json!({ "pipeline": pipeline }).to_string());
         let length = body.len().to_string();
-        let call = self.pipelines.update_pipeline().customize().interceptor(heard.clone());
+        let once = Config::builder().retry_config(RetryConfig::disabled());
+        let call = self.pipelines.update_pipeline().customize().config_override(once).interceptor(heard.clone());
         let sent = call.mutate_request(move |request| {
             *request.body_mut() = body.clone().into();
             request.headers_mut().insert("content-length", length.clone());

@@ -79,7 +79,7 @@ fn actions() -> Value {
     })
 }
 
-/// A branch or tag of one of the repositories that is new or has moved.
+/// A branch of one of the repositories that is new or has moved. Tags are told too, and workers drop them.
 fn pushes(repositories: &[String]) -> Result<Value, Fault> {
     if let Some(several) = repositories.iter().find(|name| name.contains('*')) {
         return Err(Fault::configuration(format!("`{several}` names several repositories, and an event names one"))

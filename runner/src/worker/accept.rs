@@ -30,7 +30,7 @@ pub(super) async fn entered(worker: &Worker, offer: Offer, active: Active) -> Op
             None
         }
         Ok(held) => {
-            worker.turns.notify_waiters();
+            worker.wake_turns().await;
             held
         }
         Err(fault) => {

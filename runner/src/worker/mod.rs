@@ -128,6 +128,8 @@ pub struct Worker {
     active: Mutex<HashMap<String, Option<Ticket>>>,
     /// Woken when a turn of this machine has ended, or somebody has lined up for one.
     turns: Notify,
+    /// What the ledger said last to those that wait for their turn, and when.
+    seen: tokio::sync::Mutex<Option<(Instant, Arc<Vec<Entry>>)>>,
     tasks: TaskTracker,
 }
 
@@ -154,6 +156,7 @@ impl Worker {
             stop,
             active: Mutex::default(),
             turns: Notify::new(),
+            seen: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
         })
     }
@@ -319,6 +322,25 @@ impl Worker {
         let mut open = self.ledger.open().await?;
         open.retain(|entry| !turn::is_turn(entry));
         Ok(open)
+    }
+
+    /// The same, for those that wait for their turn: each of them asks the same, and within a moment gets one answer.
+    async fn waiting_jobs(&self) -> Result<Arc<Vec<Entry>>, Fault> {
+        let mut seen = self.seen.lock().await;
+        if let Some((at, jobs)) = &*seen
+            && at.elapsed() < self.config.rhythm.heartbeat / 4
+        {
+            return Ok(Arc::clone(jobs));
+        }
+        let jobs = Arc::new(self.open_jobs().await?);
+        *seen = Some((Instant::now(), Arc::clone(&jobs)));
+        Ok(jobs)
+    }
+
+    /// Wakes those that wait for their turn: it may have come.
+    async fn wake_turns(&self) {
+        *self.seen.lock().await = None;
+        self.turns.notify_waiters();
     }
 
     /// Marks a job as one that this process is busy with; `None` when it is already.

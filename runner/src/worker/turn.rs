@@ -72,11 +72,11 @@ pub(super) async fn wait(worker: &Worker, job: &str, turn: &Turn, seat: &mut Opt
 async fn look(worker: &Worker, job: &str, turn: &Turn) -> Result<Look, Fault> {
     if !turn.begun {
         let (now, mut must_wait) = (clock::now(), false);
-        for entry in worker.open_jobs().await?.into_iter().filter(|entry| entry.job != job) {
-            let Some(other) = turn_of(&entry, now).filter(|other| other.group == turn.group) else { continue };
+        for entry in worker.waiting_jobs().await?.iter().filter(|entry| entry.job != job) {
+            let Some(other) = turn_of(entry, now).filter(|other| other.group == turn.group) else { continue };
             let newer = (&other.sent, &entry.job) > (&turn.sent, &job.to_owned());
             match turn.order {
-                Order::Superseded if newer => return Ok(Look::Superseded { by: entry.job }),
+                Order::Superseded if newer => return Ok(Look::Superseded { by: entry.job.clone() }),
                 Order::Superseded => must_wait |= other.begun,
                 Order::Queued => must_wait |= other.begun || !newer,
             }
@@ -121,5 +121,5 @@ pub(super) async fn end(worker: &Arc<Worker>, turn: &Entry) {
     if let Err(fault) = worker.ledger.forget(turn).await {
         tracing::warn!(turn = turn.job, %fault, "the turn ends with its lease");
     }
-    worker.turns.notify_waiters();
+    worker.wake_turns().await;
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use aws_sdk_s3::types::CreateBucketConfiguration;
 use aws_types::SdkConfig;
 use runner::bucket::{Access, Buckets as _, Encryption, Keeping, Object, S3};
 use runner::cancel::Cancel;
 use runner::fault::Fault;
 use runner::progress::Progress;
-use sluice_tests::aws::{ACCOUNT, AwsEmulator};
+use sluice_tests::aws::{ACCOUNT, AwsEmulator, REGION};
 
 /// The least size of a part in S3.
 const PART: u64 = 5 << 20;
@@ -28,7 +29,8 @@ async fn a_file_in_parts_comes_back_as_it_was_and_no_part_is_left_of_it() {
     let config = emulator.config(ACCOUNT).await;
     let client =
         aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
-    client.create_bucket().bucket("artifacts").send().await.unwrap();
+    let here = CreateBucketConfiguration::builder().location_constraint(REGION.into()).build();
+    client.create_bucket().bucket("artifacts").create_bucket_configuration(here).send().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (file, back) = (folder.path().join("file"), folder.path().join("back"));
     let bytes: Vec<u8> = (0..2 * PART + 77).map(|at| u8::try_from(at % 251).unwrap()).collect();

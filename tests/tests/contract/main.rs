@@ -11,6 +11,7 @@ mod image;
 mod ledger;
 mod logs;
 mod migrate;
+mod queue;
 mod secret;
 mod setup;
 mod source;

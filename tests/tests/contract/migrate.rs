@@ -8,7 +8,7 @@ use runner::migrate::{Calls, Change, Described, Orders, Saved, apply, project_na
 use serde_json::{Value, json};
 use sluice_tests::aws::{ACCOUNT, AwsEmulator, REGION};
 use sluice_tests::binary::{output_of, sluice};
-use sluice_tests::codepipeline::{ActionSpec, ActionTypeSpec, CodePipeline, PipelineSpec};
+use sluice_tests::codepipeline::{ActionSpec, ActionTypeSpec, CodePipeline, Disturbance, PipelineSpec};
 use sluice_tests::stack::call;
 
 /// A pipeline with two builds, and somewhere to keep what it was.
@@ -123,6 +123,22 @@ async fn a_pipeline_that_changed_meanwhile_is_left_alone() {
     assert!(fault.hint.is_some());
     assert_eq!(stand.now().await.version(), 2);
     assert!(stand.saved.of(&seen).is_empty(), "nothing is kept of a change that was not made");
+}
+
+#[tokio::test]
+async fn an_update_whose_answer_is_lost_is_made_once_and_is_nobody_elses() {
+    let stand = Stand::open().await;
+    stand.service.action_type(ours("Build"));
+    let seen = stand.now().await;
+    let change = stand.swapped(&seen).await;
+    stand.service.faults().next(Some("UpdatePipeline"), 1, Disturbance::CloseAfter);
+    let applied = apply(&stand.calls, &seen, &change, &stand.saved).await.unwrap();
+    assert_eq!((applied.version, applied.overtaken, stand.now().await.version()), (2, false, 2));
+    // One that was not carried out is a fault, and the pipeline is as it was.
+    let seen = stand.now().await;
+    stand.service.faults().next(Some("UpdatePipeline"), 1, Disturbance::CloseBefore);
+    let fault = apply(&stand.calls, &seen, &change, &stand.saved).await.unwrap_err();
+    assert_eq!((fault.kind, stand.now().await.version()), (FaultKind::System, 2));
 }
 
 #[tokio::test]

@@ -81,3 +81,45 @@ impl Events for Listener {
         answer(&self.mailbox, &news.ticket, how).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::SharedCredentialsProvider;
+    use axum::http::{HeaderMap, StatusCode};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::queue::Says;
+
+    fn message(id: &str, state: &str) -> Value {
+        let event = json!({
+            "id": id, "detail-type": "CodePipeline Action Execution State Change", "region": "eu-west-1",
+            "time": "2026-06-12T10:23:43Z",
+            "detail": {
+                "pipeline": "app", "execution-id": "x", "version": 1.0, "state": state,
+                "type": {"owner": "Custom", "provider": "Sluice", "category": "Build", "version": "1"},
+            },
+        });
+        json!({ "MessageId": id, "ReceiptHandle": id, "Body": event.to_string() })
+    }
+
+    #[tokio::test]
+    async fn news_are_heard_also_when_a_message_beside_them_cannot_be_deleted() {
+        let service =
+            axum::Router::new().fallback(async |headers: HeaderMap| match headers["x-amz-target"].as_bytes() {
+                b"AmazonSQS.ReceiveMessage" => {
+                    let messages = json!({ "Messages": [message("a", "SUCCEEDED"), message("b", "ABANDONED")] });
+                    (StatusCode::OK, messages.to_string())
+                }
+                _ => (StatusCode::BAD_REQUEST, json!({ "__type": "AccessDeniedException" }).to_string()),
+            });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, service).into_future());
+        let own = SharedCredentialsProvider::new(Credentials::new("own", "secret", None, None, "test"));
+        let config = crate::aws::loader().region("eu-west-1").endpoint_url(&url).credentials_provider(own).load().await;
+        let heard = Listener::open(&config, format!("{url}/1/events")).listen().await.unwrap();
+        assert!(matches!(&heard[..], [News { says: Says::Stopped { execution, .. }, .. }] if execution == "x"));
+    }
+}

@@ -54,6 +54,17 @@ async fn only_a_batch_whose_answer_was_lost_is_sent_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_line_that_is_never_taken_is_left_out_and_holds_up_nothing() {
+    let (desk, world) = (Desk::new(), MemoryLogs::new());
+    let sending = usual(&desk, &world);
+    world.refuse("two");
+    sending.shipping.open(&desk.shipment()).unwrap();
+    desk.write("zero\none\ntwo\nthree\nfour\n");
+    finish(&sending).await;
+    assert_eq!(texts(&world), ["zero", "one", "three", "four"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_does_not_answer_holds_up_nobody_but_itself() {
     let (desk, world) = (Desk::new(), MemoryLogs::new());
     let sending = usual(&desk, &world);
