@@ -104,6 +104,9 @@ pub(super) struct Args {
     /// Containers of the images of late that are kept ready for the next build; 0 keeps none
     #[arg(long, value_name = "N", default_value_t = 4)]
     warm: usize,
+    /// Seconds after which a registry is asked again what a build image's tag means; 0 pulls only what is missing
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    refresh_images: u64,
     /// Disk space that must be free before a job is taken; caches go first
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = size)]
     free_disk: u64,
@@ -214,6 +217,7 @@ fn order(context: &Context, args: &Args) -> Result<WorkerOrder, Fault> {
             },
             retention: args.log_retention.map(Retention::days).transpose()?,
             warm: args.warm,
+            refresh: Duration::from_secs(args.refresh_images),
             free_disk: args.free_disk,
             free_memory: args.free_memory,
         },

@@ -35,7 +35,7 @@ impl Run {
                 self.notice(
                     action,
                     true,
-                    &format!("the build runs on, and is followed once its secrets are known: {fault}"),
+                    format!("the build runs on, and is followed once its secrets are known: {fault}"),
                 );
                 told = true;
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_types::SdkConfig;
@@ -51,6 +52,8 @@ pub struct JobShopConfig {
     pub retention: Option<Retention>,
     /// Containers that wait for builds of the images of late.
     pub warm: usize,
+    /// How often registries are asked what tags of build images mean by now; zero: never.
+    pub refresh: Duration,
     /// Bytes that must be free on the disk of the state directory before a job is taken.
     pub free_disk: u64,
     /// Bytes of memory that must be free before a job is taken.
@@ -58,7 +61,7 @@ pub struct JobShopConfig {
 }
 
 /// How long the end of a job waits for its logs to be where people look for them.
-const LOGS: std::time::Duration = std::time::Duration::from_secs(15);
+const LOGS: Duration = Duration::from_secs(15);
 
 /// Puts the runs of jobs together.
 pub struct JobShop {
@@ -86,8 +89,9 @@ impl JobShop {
         account: Option<String>,
         table: Option<Table>,
     ) -> Result<Self, Fault> {
+        let refresh = Some(config.refresh).filter(|every| !every.is_zero());
         let warm = (config.warm > 0).then(|| WarmConfig { most: config.warm, ..WarmConfig::at(folders.warm()) });
-        let engine = DockerConfig { warm, expected: true, ..docker_config(&environment) };
+        let engine = DockerConfig { warm, expected: true, refresh, ..docker_config(&environment) };
         let (shared, engine) = ports(&environment, &folders, None, engine)?;
         let region = environment.region.clone();
         config.logs.check()?;

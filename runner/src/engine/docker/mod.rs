@@ -20,6 +20,7 @@ mod patience;
 mod program;
 mod pull;
 mod reader;
+mod refresh;
 mod seed;
 mod service;
 mod start;
@@ -66,6 +67,8 @@ pub struct DockerConfig {
     pub warm: Option<WarmConfig>,
     /// The engine is known to belong here: it is waited for also before it has ever answered.
     pub expected: bool,
+    /// How often registries are asked what tags mean by now; `None`: only what is missing is pulled.
+    pub refresh: Option<Duration>,
     /// Leave it to the engine to remove what has come to its end, and do not wait for it: for a process that ends then.
     pub brief: bool,
 }
@@ -73,7 +76,7 @@ pub struct DockerConfig {
 impl Default for DockerConfig {
     fn default() -> Self {
         let (host, subnets) = ("unix:///var/run/docker.sock".to_owned(), "10.213.0.0/16".to_owned());
-        Self { host, subnets, warm: None, expected: false, brief: false }
+        Self { host, subnets, warm: None, expected: false, refresh: None, brief: false }
     }
 }
 
@@ -82,6 +85,7 @@ pub struct DockerEngine {
     config: DockerConfig,
     client: OnceCell<Docker>,
     pulls: pull::Pulls,
+    refresh: refresh::Refresh,
     /// Containers whose drivers were seen to come to their end: nothing is left to do but to remove them.
     completed: Mutex<HashSet<String>>,
     /// Sandboxes that this process made, and that are a container and nothing else.
@@ -96,8 +100,8 @@ impl DockerEngine {
     pub fn new(config: DockerConfig, logins: Arc<dyn RegistryLogins>) -> Self {
         let (pulls, warm) = (pull::Pulls::new(logins), config.warm.clone().map(warm::Pool::new));
         let (completed, alone) = (Mutex::default(), Mutex::default());
-        let patience = patience::Patience::new(config.expected);
-        Self { config, client: OnceCell::new(), pulls, completed, alone, warm, patience }
+        let (patience, refresh) = (patience::Patience::new(config.expected), refresh::Refresh::new(config.refresh));
+        Self { config, client: OnceCell::new(), pulls, refresh, completed, alone, warm, patience }
     }
 
     /// Asks the engine for its version: its name, its version, and its API's.

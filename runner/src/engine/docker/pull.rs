@@ -99,6 +99,16 @@ impl Pulls {
         }
     }
 
+    /// Pulls what the reference means by now; next to nothing when that is here.
+    pub(super) async fn renew(&self, client: &Docker, image: &str, progress: &Progress) -> Result<(), Fault> {
+        let lock = Arc::clone(self.under_way.lock().await.entry(image.to_owned()).or_default());
+        let _one_at_a_time = lock.lock().await;
+        progress.doing(format!("looking for a newer {image}"));
+        let credentials = self.credentials(image).await?;
+        let fetched = fetch(client, image, credentials, progress).await;
+        fetched.map_err(|error| errors::fault(format!("pulling {image}"), image, &error))
+    }
+
     async fn credentials(&self, image: &str) -> Result<Option<DockerCredentials>, Fault> {
         let host = registry(image);
         Ok(self.logins.login(host).await.map_err(not_the_engine)?.map(|login| DockerCredentials {

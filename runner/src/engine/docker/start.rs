@@ -42,6 +42,12 @@ pub(super) async fn start(
     let client = engine.client().await?;
     let name = container::name(&spec.key);
     tokio::fs::create_dir_all(&spec.records).await.map_err(io(&spec.records))?;
+    for image in std::iter::once(&spec.image).chain(spec.services.iter().map(|service| &service.image)) {
+        tokio::select! {
+            () = engine.refresh.refresh(&engine.pulls, client, image, progress) => {}
+            _ = cancel.requested() => stop_if_asked(cancel)?,
+        }
+    }
     let network = match spec.services.is_empty() {
         true => None,
         false if state(client, &name).await.is_some_and(is_past_start) && !never_ran(client, &name).await => {

@@ -58,6 +58,12 @@ impl Bench {
         Self::new(docker(None), true)
     }
 
+    /// Docker with that configuration.
+    pub(crate) async fn in_docker_with(config: DockerConfig) -> Self {
+        images::busybox().await;
+        Self::new(Arc::new(DockerEngine::new(config, Arc::new(NoLogins))), true)
+    }
+
     /// An engine that has a warm sandbox ready for whatever is started, if it can be.
     pub(crate) async fn in_docker_warm() -> Self {
         images::busybox().await;

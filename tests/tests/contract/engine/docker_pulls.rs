@@ -1,6 +1,7 @@
 //! Pulls from real registries, an open one and one that asks who somebody is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::auth::DockerCredentials;
@@ -29,9 +30,14 @@ impl RegistryLogins for Knows {
 
 /// Pushes an image to a registry, and removes it here; its reference.
 async fn pushed(registry: &Registry) -> String {
+    push(registry, images::busybox().await).await
+}
+
+/// The same with that image.
+async fn push(registry: &Registry, image: &str) -> String {
     let (docker, repository) = (images::engine(), format!("{}/team/tool", registry.host()));
     let tag = TagImageOptionsBuilder::default().repo(&repository).tag("1").build();
-    docker.tag_image(images::busybox().await, Some(tag)).await.unwrap();
+    docker.tag_image(image, Some(tag)).await.unwrap();
     let push = PushImageOptionsBuilder::default().tag("1").build();
     let (username, password) = (Some(USER.to_owned()), Some(PASSWORD.to_owned()));
     let known = DockerCredentials { username, password, ..DockerCredentials::default() };
@@ -92,5 +98,35 @@ async fn a_missing_image_is_pulled_and_one_that_does_not_exist_is_named() {
         assert!(fault.hint.is_some_and(|hint| hint.starts_with("check the image's name and tag")), "{absent}");
     }
     bench.finish().await;
+    forget(&image).await;
+}
+
+#[tokio::test]
+async fn a_tag_that_was_moved_is_followed_by_an_engine_that_asks_for_it() {
+    let registry = Registry::start().await;
+    let image = pushed(&registry).await;
+    let id = async || images::engine().inspect_image(&image).await.unwrap().id.unwrap();
+    let config = DockerConfig { refresh: Some(Duration::ZERO), ..DockerConfig::default() };
+    let (asks, does_not) = (Bench::in_docker_with(config).await, Bench::in_docker().await);
+    let build = async |bench: &Bench, name: &str| {
+        let mut spec = bench.spec(name, program(vec![section(&["echo one"])]));
+        spec.image.clone_from(&image);
+        assert_eq!(bench.transcript(&spec).await.1, Ending::Completed);
+    };
+    build(&asks, "a").await;
+    let first = id().await;
+    // Somebody moves the tag, elsewhere.
+    let moved = push(&registry, images::built("sluice-test/moved:1", "LABEL moved=1\n").await).await;
+    assert_eq!(moved, image);
+    let tag = TagImageOptionsBuilder::default().repo(image.trim_end_matches(":1")).tag("1").build();
+    images::engine().tag_image(&first, Some(tag)).await.unwrap();
+    build(&does_not, "b").await;
+    assert_eq!(id().await, first, "what is here is used");
+    build(&asks, "c").await;
+    assert_ne!(id().await, first, "the tag means another image by now");
+    drop(registry);
+    build(&asks, "d").await;
+    asks.finish().await;
+    does_not.finish().await;
     forget(&image).await;
 }
