@@ -38,6 +38,7 @@ impl Script {
 #[async_trait]
 impl Queue for Script {
     async fn poll(&self, _: usize, _: Duration) -> Result<Vec<Offer>, Fault> {
+        self.note("poll".to_owned());
         std::future::pending().await
     }
 
