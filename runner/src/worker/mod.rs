@@ -5,6 +5,7 @@
 //! whoever takes its leases over. It does not know where jobs come from, how work is done, or who looks at it.
 
 mod accept;
+mod claim;
 mod hearing;
 mod held;
 mod job;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -34,7 +35,7 @@ use crate::bucket::{Access, Buckets};
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::fault::Fault;
-use crate::queue::{Events, JobOrder, Offer, Queue, Ticket};
+use crate::queue::{Events, JobOrder, Queue, Ticket};
 use crate::run::{Run, Seat};
 use crate::state::RunState;
 use crate::store::Ownership;
@@ -195,88 +196,6 @@ impl Worker {
         Ok(())
     }
 
-    /// Claims jobs for free seats until the worker is drained.
-    async fn claim(self: &Arc<Self>) {
-        let mut pause = self.config.rhythm.pause();
-        loop {
-            let Some(seat) = self.seat().await else { return };
-            let free = self.seats.available_permits() + 1;
-            // Nobody sits while the queue waits: a run that comes back from a gate needs the seat.
-            drop(seat);
-            let asked = Instant::now();
-            let answer = tokio::select! {
-                biased;
-                answer = self.queue.poll(free, self.config.rhythm.poll) => answer,
-                () = self.nudged(asked) => {
-                    pause.nudged();
-                    continue;
-                }
-                () = self.standing.mode_other_than(Mode::Working) => continue,
-            };
-            match answer {
-                Ok(offers) => {
-                    self.standing.polled(clock::now(), self.queue.trouble());
-                    pause.answered(offers.len(), free);
-                    self.take(offers).await;
-                }
-                Err(fault) => {
-                    self.standing.cannot_claim(Some(fault.message.clone()));
-                    tracing::warn!(%fault, hint = fault.hint, "no jobs can be claimed");
-                    pause.failed();
-                }
-            }
-            // A queue that has waited for jobs has used the pause up.
-            let left = pause.next().saturating_sub(asked.elapsed());
-            tokio::select! {
-                () = tokio::time::sleep(left) => {}
-                () = self.nudged(asked) => pause.nudged(),
-                () = self.standing.mode_other_than(Mode::Working) => {}
-            }
-        }
-    }
-
-    /// Waits for news of a job. All that come within a moment of a poll are one.
-    async fn nudged(&self, asked: Instant) {
-        tokio::time::sleep_until(asked + MOMENT).await;
-        self.nudge.notified().await;
-    }
-
-    /// A free seat, when the worker takes jobs at all; `None` when it is drained.
-    async fn seat(&self) -> Option<OwnedSemaphorePermit> {
-        loop {
-            match self.standing.mode() {
-                Mode::Draining => return None,
-                Mode::Paused => self.standing.mode_other_than(Mode::Paused).await,
-                Mode::Working => {
-                    let permit = tokio::select! {
-                        permit = Arc::clone(&self.seats).acquire_owned() => permit.ok()?,
-                        () = self.standing.mode_other_than(Mode::Working) => continue,
-                    };
-                    let Some(why) = self.workshop.objection().await else { return Some(permit) };
-                    if self.standing.cannot_claim(Some(why.clone())) {
-                        tracing::warn!(why, "no jobs are taken");
-                    }
-                    drop(permit);
-                    tokio::select! {
-                        () = tokio::time::sleep(self.config.rhythm.poll) => {}
-                        () = self.standing.mode_other_than(Mode::Working) => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes what was offered. Jobs are written down in the order in which they were sent, before any is begun.
-    async fn take(self: &Arc<Self>, offers: Vec<Offer>) {
-        for offer in offers {
-            let seat = Arc::clone(&self.seats).try_acquire_owned().ok();
-            let Some(active) = self.begin_anew(&offer.ticket) else { continue };
-            let Some(held) = accept::entered(self, offer, active).await else { continue };
-            let worker = Arc::clone(self);
-            self.tasks.spawn(async move { accept::offered(&worker, held, seat).await });
-        }
-    }
-
     /// Goes on with what an earlier process of this worker left.
     async fn recover(self: &Arc<Self>) -> Result<(), Fault> {
         let mut own = self.open_jobs().await?;
@@ -391,9 +310,6 @@ impl Drop for Active {
         self.worker.active.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.job);
     }
 }
-
-/// How soon after a poll news of jobs make it poll again.
-const MOMENT: Duration = Duration::from_millis(500);
 
 /// How long the results that are not delivered yet may keep a drained worker.
 const LAST_RESULTS: Duration = Duration::from_secs(60);

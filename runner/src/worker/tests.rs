@@ -15,7 +15,7 @@ use super::life::Life;
 use super::*;
 use crate::bucket::{Keeping, Object};
 use crate::progress::Progress;
-use crate::queue::{Accepted, Delivery, JobResult, LetGo, Order, Place, Reported, Turn, Wanted, Work};
+use crate::queue::{Accepted, Delivery, JobResult, LetGo, Offer, Order, Place, Reported, Turn, Wanted, Work};
 use crate::store::ledger::{SqliteLedger, Taken};
 
 /// What a queue was told, one line a call.
@@ -38,6 +38,7 @@ impl Script {
 #[async_trait]
 impl Queue for Script {
     async fn poll(&self, _: usize, _: Duration) -> Result<Vec<Offer>, Fault> {
+        self.note("poll".to_owned());
         std::future::pending().await
     }
 

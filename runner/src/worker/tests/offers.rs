@@ -90,3 +90,19 @@ async fn what_another_version_wrote_is_left_to_it() {
     let left = stand.known("mine").await.unwrap();
     assert!(left.until <= clock::now() && left.body == theirs.body, "{left:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn news_in_quick_succession_are_one_poll() {
+    let stand = Stand::open();
+    let worker = Arc::clone(&stand.worker);
+    let claims = tokio::spawn(async move { worker.claim().await });
+    let pass = |milliseconds| tokio::time::sleep(Duration::from_millis(milliseconds));
+    for _ in 0..5 {
+        pass(50).await;
+        stand.worker.nudge.notify_one();
+    }
+    pass(2000).await;
+    assert_eq!(stand.calls("poll").len(), 2, "the first, and one for all news");
+    stand.worker.standing.set(Mode::Draining);
+    claims.await.unwrap();
+}

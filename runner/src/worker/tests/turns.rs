@@ -57,3 +57,13 @@ async fn a_job_that_waited_longer_than_its_message_can_be_held_is_left_to_others
     assert!(left.until <= clock::now(), "anybody may take it");
     assert_eq!(stand.calls("let go"), ["let go mine receipt-1 ForGood"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_read_the_ledger_together_until_something_changes() {
+    let stand = Stand::open();
+    let first = stand.worker.waiting_jobs().await.unwrap();
+    assert!(Arc::ptr_eq(&first, &stand.worker.waiting_jobs().await.unwrap()));
+    stand.enter(&message("other", "1", Order::Queued, clock::now()), "them", clock::now()).await;
+    stand.worker.wake_turns().await;
+    assert_eq!(stand.worker.waiting_jobs().await.unwrap().len(), 1);
+}
