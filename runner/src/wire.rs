@@ -116,7 +116,7 @@ pub fn run(
     let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone())), live];
     let recorder = Recorder::new(&row.id, record, state, sinks, cancel.clone())?;
     let engine = DockerConfig { brief: true, ..docker_config(environment) };
-    let (ports, _) = ports(environment, folders, secrets, engine)?;
+    let (ports, _) = ports(environment, folders, &Aws::default(), secrets, engine)?;
     Ok(Run::new(row.id, plan, options, ports, recorder, cancel, own, identity::owner(), prefetched, None))
 }
 
@@ -178,19 +178,19 @@ fn may_answer(plan: &Plan, stage: &str, slot: Slot, rule: usize, by: &str, group
 fn ports(
     environment: &Environment,
     folders: &StateFolders,
+    aws: &Aws,
     secrets: Option<PathBuf>,
     config: DockerConfig,
 ) -> Result<(Ports, Arc<DockerEngine>), Fault> {
-    let aws = Aws::default();
     let images = Arc::new(LazyImages::new(environment, folders, aws.clone()));
     let engine = Arc::new(DockerEngine::new(config, Arc::clone(&images) as Arc<dyn RegistryLogins>));
     let ports = Ports {
         engine: Arc::clone(&engine) as _,
         sandboxes: Arc::clone(&engine) as _,
-        sources: sources(environment, folders)?,
+        sources: Arc::new(revisions(environment, folders, aws)?),
         secrets: secrets_of(aws.clone(), secrets)?,
         images,
-        deployer: Arc::new(EcsDeployer::new(aws, EcsConfig::default())),
+        deployer: Arc::new(EcsDeployer::new(aws.clone(), EcsConfig::default())),
         caches: LocalCache::at(folders.caches()),
         numbers: None,
         room: Arc::new(Room::of_machine()),
@@ -252,10 +252,10 @@ pub fn shelves(environment: &Environment, folders: &StateFolders, kinds: Kinds) 
 
 /// All kinds of sources.
 pub fn sources(environment: &Environment, folders: &StateFolders) -> Result<Arc<dyn Sources>, Fault> {
-    Ok(Arc::new(revisions(environment, folders)?))
+    Ok(Arc::new(revisions(environment, folders, &Aws::default())?))
 }
 
-fn revisions(environment: &Environment, folders: &StateFolders) -> Result<Revisions, Fault> {
+fn revisions(environment: &Environment, folders: &StateFolders, aws: &Aws) -> Result<Revisions, Fault> {
     let here = std::env::current_dir().map_err(io(Path::new(".")))?;
     let codecommit_endpoint = environment.codecommit_endpoint.clone();
     let mut config = Config { cache: folders.mirrors(), base: here, codecommit_endpoint, ..Config::default() };
@@ -263,7 +263,7 @@ fn revisions(environment: &Environment, folders: &StateFolders) -> Result<Revisi
         config.ssh_keys =
             ["id_ed25519", "id_ecdsa", "id_rsa"].iter().map(|name| home.join(".ssh").join(name)).collect();
     }
-    Ok(Revisions::new(config, identities(Aws::default())))
+    Ok(Revisions::new(config, identities(aws.clone())))
 }
 
 /// AWS's secrets, behind those of a file when there is one.

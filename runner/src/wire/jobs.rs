@@ -86,16 +86,16 @@ impl JobShop {
         environment: Environment,
         folders: StateFolders,
         config: JobShopConfig,
+        aws: Aws,
         account: Option<String>,
         table: Option<Table>,
     ) -> Result<Self, Fault> {
         let refresh = Some(config.refresh).filter(|every| !every.is_zero());
         let warm = (config.warm > 0).then(|| WarmConfig { most: config.warm, ..WarmConfig::at(folders.warm()) });
         let engine = DockerConfig { warm, expected: true, refresh, ..docker_config(&environment) };
-        let (shared, engine) = ports(&environment, &folders, None, engine)?;
+        let (shared, engine) = ports(&environment, &folders, &aws, None, engine)?;
         let region = environment.region.clone();
         config.logs.check()?;
-        let aws = Aws::default();
         let cloudwatch = CloudWatchConfig { retention: config.retention, ..CloudWatchConfig::default() };
         let shipping = Shipping::new(
             ShippingConfig::at(folders.shipments()),
@@ -138,7 +138,7 @@ impl JobShop {
 
     /// The edges of one job's run: shared but for its sources, which its own credentials open.
     fn ports(&self, access: Option<Arc<dyn Access>>) -> Result<Ports, Fault> {
-        let sources = revisions(&self.environment, &self.folders)?.with_buckets(self.buckets(access));
+        let sources = revisions(&self.environment, &self.folders, &self.aws)?.with_buckets(self.buckets(access));
         let sources = sources.of_repositories(self.config.trust.repositories.clone());
         Ok(Ports { sources: Arc::new(sources), ..self.shared.clone() })
     }

@@ -67,7 +67,8 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     let (queue, events) = queues(&config, &order)?;
     let table = order.table.as_deref().map(|name| Table::new(&config, name));
     let ledger = ledger(folders, table.as_ref()).await?;
-    let shop = JobShop::new(environment.clone(), folders.clone(), order.jobs, Some(me.account.clone()), table)?;
+    let account = Some(me.account.clone());
+    let shop = JobShop::new(environment.clone(), folders.clone(), order.jobs, aws, account, table)?;
     let stop = Cancel::new();
     let WorkerOrder { seats, rhythm, takes_over, .. } = order;
     let config = WorkerConfig { owner, seats, rhythm, takes_over, table: order.table };
