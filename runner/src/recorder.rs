@@ -6,13 +6,15 @@
 //! What happened is folded twice. The run works with what it knows, where an account's number is a number although it
 //! came from Parameter Store; everybody else is told the masked half of it.
 
+mod masked;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::Value;
 
+use self::masked::{mark_withheld, masked};
 use crate::cancel::{Cancel, Reason};
 use crate::clock;
 use crate::event::{Event, What};
@@ -249,135 +251,5 @@ impl Recording {
     }
 }
 
-/// The keys of an event whose texts are words of ours, times and names, and never somebody else's text: a secret that
-/// happens to be `system`, `2026` or the name of a stage must not make an event unreadable.
-const OUR_WORDS: [&str; 17] = [
-    "type",
-    "status",
-    "kind",
-    "slot",
-    "reason",
-    "at",
-    "until",
-    "run",
-    "pipeline",
-    "plan",
-    "stage",
-    "action",
-    "phase",
-    "build",
-    "source-directory",
-    "commit",
-    "sha256",
-];
-
-/// The keys of what a later process must find in the record as it was: by these names registries and targets are asked.
-/// An account's number in them may well have come from Parameter Store.
-const WORKED_WITH: [&str; 2] = ["image", "deployment"];
-
-/// Says so where a variable's value is not told as it is: nobody may go on with what is shown in its place.
-fn mark_withheld(what: &What, shown: &mut What) {
-    if let (What::VariableExported { value, .. }, What::VariableExported { value: told, withheld, .. }) = (what, shown)
-    {
-        *withheld = *withheld || value != told;
-    }
-}
-
-/// The same event with every text in it masked. One that cannot be told without a secret is told by its name alone.
-fn masked(needles: &Arc<Needles>, what: What) -> What {
-    let action = what.action().map(|action| needles.mask_text(action));
-    let value = serde_json::to_value(what).map(|value| masked_value(needles, value));
-    value.and_then(serde_json::from_value).unwrap_or_else(|error| {
-        tracing::error!(%error, "an event cannot be masked");
-        What::Notice { action, warning: true, text: "something happened that cannot be told without a secret".into() }
-    })
-}
-
-fn masked_value(needles: &Arc<Needles>, value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(needles.mask_text(&text)),
-        Value::Array(items) => items.into_iter().map(|item| masked_value(needles, item)).collect(),
-        Value::Object(entries) => {
-            let masked = |(key, value): (String, Value)| match key.as_str() {
-                key if WORKED_WITH.contains(&key) => (key.to_owned(), value),
-                key if OUR_WORDS.contains(&key) && value.is_string() => (key.to_owned(), value),
-                _ => (key, masked_value(needles, value)),
-            };
-            entries.into_iter().map(masked).collect()
-        }
-        other => other,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deploy::Deployment;
-    use crate::event::{ActionKind, Outcome};
-    use crate::fault::FaultKind;
-
-    #[test]
-    fn a_secret_that_is_one_of_our_words_leaves_no_event_unmasked() {
-        let secrets = ["system", "hunter2-extra", "2026", "faulted"].map(SecretText::new);
-        let (needles, _) = Needles::of(secrets.iter().map(|secret| ("NAME", secret))).unwrap();
-        let outcome = |message: &str| Outcome::Faulted { kind: FaultKind::System, message: message.into(), hint: None };
-        let what = |message| What::ActionFinished { action: "build".into(), outcome: outcome(message) };
-        let told = masked(&Arc::new(needles), what("login as system with hunter2-extra failed in 2026"));
-        assert_eq!(told, what("login as *** with *** failed in ***"));
-    }
-
-    #[test]
-    fn the_run_works_with_what_is_shown_to_nobody() {
-        let folder = tempfile::tempdir().unwrap();
-        let record = Record::open(folder.path()).unwrap();
-        let recorder = Recorder::new("r", record, RunState::default(), Vec::new(), Cancel::default()).unwrap();
-        recorder.mask(&[("ACCOUNT".to_owned(), SecretText::new("123456789012"))]).unwrap();
-        let build = || "build".to_owned();
-        recorder.tell(What::ActionStarted { stage: "Build".into(), action: build(), kind: ActionKind::Build });
-        let value = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app".to_owned();
-        recorder.tell(What::VariableExported { action: build(), name: "REPOSITORY".into(), value, withheld: false });
-        let (id, revision) = ("1".to_owned(), "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:8".to_owned());
-        let deployment = Deployment { id, revision, previous: None, previous_count: None, url: None };
-        recorder.tell(What::DeploymentBegun { action: build(), deployment: deployment.clone() });
-        let known = recorder.with(|state| state.action("build").cloned().unwrap());
-        assert_eq!(known.variables["REPOSITORY"], "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app");
-        let told = recorder.told(|state| state.action("build").cloned().unwrap());
-        assert_eq!(told.variables["REPOSITORY"], "***.dkr.ecr.eu-west-1.amazonaws.com/app");
-        assert!(told.withheld.contains("REPOSITORY") && known.withheld.is_empty());
-        assert_eq!(told.deployment, Some(deployment), "a later process must find it as it is");
-    }
-
-    #[test]
-    fn a_secret_that_is_learnt_while_an_action_speaks_is_masked_from_there_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let record = Record::open(folder.path()).unwrap();
-        let kept = Kept::default();
-        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(kept.clone())];
-        let recorder = Recorder::new("r", record, RunState::default(), sinks, Cancel::default()).unwrap();
-        let speak = |text: &'static [u8]| {
-            recorder.tell(What::Output { action: "image".into(), text: Bytes::from_static(text) });
-        };
-        speak(b"one ");
-        recorder.mask(&[("TOKEN".to_owned(), SecretText::new("correct-horse"))]).unwrap();
-        speak(b"two correct-horse three\n");
-        recorder.tell(What::ActionFinished { action: "image".into(), outcome: Outcome::Succeeded });
-        assert_eq!(String::from_utf8_lossy(&kept.0.lock().unwrap()), "one two *** three\n");
-    }
-
-    /// Keeps the output.
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Sink for Kept {
-        fn take(&mut self, event: &Event, _: &RunState) -> Result<(), Fault> {
-            if let What::Output { text, .. } = &event.what {
-                self.0.lock().unwrap().extend_from_slice(text);
-            }
-            Ok(())
-        }
-
-        fn flush(&mut self) -> Result<(), Fault> {
-            Ok(())
-        }
-    }
-}
+mod tests;

@@ -200,15 +200,6 @@ pub trait Engine: Send + Sync {
     async fn stop(&self, key: &SandboxKey, how: Stop) -> Result<(), Fault>;
 }
 
-/// How far a removal has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Removal {
-    /// Nothing is left.
-    Done,
-    /// The engine was told, and does it whether somebody waits or not. Only an engine that dies now does not.
-    UnderWay,
-}
-
 /// What keeps an engine clean, by label, so that it works after a crash too.
 #[async_trait]
 pub trait Sandboxes: Send + Sync {
@@ -219,10 +210,10 @@ pub trait Sandboxes: Send + Sync {
     /// Removes every container, network and volume of the run (or of one sandbox of it), and verifies that none is left.
     async fn destroy(&self, run: &str, name: Option<&str>) -> Result<(), Fault>;
 
-    /// Removes a sandbox, or has the engine do so in its own time where that can be: for a process that has nothing else
-    /// to wait for.
-    async fn dismiss(&self, key: &SandboxKey) -> Result<Removal, Fault> {
-        self.destroy(&key.run, Some(&key.name)).await.map(|()| Removal::Done)
+    /// Has the engine remove a sandbox whose program has ended, and does not wait for it: only an engine that dies now
+    /// leaves it. Returns false where that cannot be; nothing was asked then.
+    async fn leave(&self, _key: &SandboxKey) -> bool {
+        false
     }
 
     /// The keys of all sandboxes that the engine holds, ended ones included.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Run;
 use crate::cache::Lease;
-use crate::engine::{Removal, SandboxKey};
+use crate::engine::SandboxKey;
 use crate::event::What;
 
 /// How long the engine may take to remove what a run left.
@@ -30,15 +31,27 @@ struct Known {
     /// Those that were to be made, and of which nobody has seen to it that they go.
     unsure: AtomicUsize,
     /// Whether the engine was left with any.
-    under_way: AtomicBool,
+    left: AtomicBool,
+    /// The run has nothing else to wait for.
+    last: CancellationToken,
+}
+
+/// How sure it is that nothing is left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    /// It was seen.
+    Seen,
+    /// The engine was told.
+    Soon,
 }
 
 /// A sandbox that is about to be made.
 pub(super) struct Expected(Arc<Known>);
 
 impl Expected {
-    fn removed(self, removal: Removal) {
-        self.0.under_way.fetch_or(removal == Removal::UnderWay, Ordering::SeqCst);
+    /// It is gone, or is as good as gone.
+    fn removed(self, gone: Gone) {
+        self.0.left.fetch_or(gone == Gone::Soon, Ordering::SeqCst);
         self.0.unsure.fetch_sub(1, Ordering::SeqCst);
     }
 }
@@ -50,13 +63,14 @@ impl Removals {
         Expected(Arc::clone(&self.known))
     }
 
-    /// Waits for all removals. `None`: one of them failed, or was never begun.
-    async fn finish(&self) -> Option<Removal> {
+    /// Waits for all removals, or leaves them to the engine where that can be. `None`: one of them failed, or was never
+    /// begun.
+    async fn finish(&self) -> Option<Gone> {
+        self.known.last.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        let under_way = self.known.under_way.load(Ordering::SeqCst);
-        let removal = if under_way { Removal::UnderWay } else { Removal::Done };
-        (self.known.unsure.load(Ordering::SeqCst) == 0).then_some(removal)
+        let gone = if self.known.left.load(Ordering::SeqCst) { Gone::Soon } else { Gone::Seen };
+        (self.known.unsure.load(Ordering::SeqCst) == 0).then_some(gone)
     }
 }
 
@@ -64,11 +78,19 @@ impl Run {
     /// Removes a build's sandbox while other work goes on. Nobody else gets the cache that it may write to before.
     pub(super) fn remove_meanwhile(&self, action: &str, key: SandboxKey, sandbox: Expected, cache: Option<Lease>) {
         let (sandboxes, action) = (Arc::clone(&self.ports.sandboxes), action.to_owned());
+        let last = self.removals.known.last.clone();
         self.removals.tasks.spawn(async move {
-            match sandboxes.dismiss(&key).await {
-                Ok(removal) => sandbox.removed(removal),
-                // Who waits for the removals tries again, and tells what is left in the end.
-                Err(fault) => tracing::warn!(action, %fault, "the build's container may be left in the engine"),
+            let left = async {
+                last.cancelled().await;
+                sandboxes.leave(&key).await
+            };
+            tokio::select! {
+                removed = sandboxes.destroy(&key.run, Some(&key.name)) => match removed {
+                    Ok(()) => sandbox.removed(Gone::Seen),
+                    // Who waits for the removals tries again, and tells what is left in the end.
+                    Err(fault) => tracing::warn!(action, %fault, "the build's container may be left in the engine"),
+                },
+                true = left => sandbox.removed(Gone::Soon),
             }
             drop(cache);
         });
@@ -80,12 +102,12 @@ impl Run {
         let settled = self.settle();
         let cleaned = tokio::time::timeout(LIMIT, async {
             match self.removals.finish().await.filter(|_| !resumed) {
-                Some(removal) => Ok(removal),
-                None => self.ports.sandboxes.destroy(self.folders.in_engine(), None).await.map(|()| Removal::Done),
+                Some(gone) => Ok(gone),
+                None => self.ports.sandboxes.destroy(self.folders.in_engine(), None).await.map(|()| Gone::Seen),
             }
         });
         let (seen, failure) = match tokio::join!(cleaned, settled).0 {
-            Ok(Ok(removal)) => (removal == Removal::Done, None),
+            Ok(Ok(gone)) => (gone == Gone::Seen, None),
             Ok(Err(fault)) => (false, Some(fault.message)),
             Err(_) => (false, Some(format!("the engine did not answer within {} seconds", LIMIT.as_secs()))),
         };

@@ -56,12 +56,13 @@ async fn remove_all(engine: &DockerEngine, run: &str, name: Option<&str>) -> Res
         // made and has removed leaves nothing to look for.
         let key = SandboxKey { run: run.to_owned(), name: name.to_owned() };
         let container = container::name(&key);
-        let completed = engine.completed().remove(&container);
+        let completed = engine.completed().contains(&container);
         match completed {
             true => ended(client, &container).await,
             false => owner::give_back(client, &container).await.map_err(|error| engine.fault(&doing, &error))?,
         }
         let removed = remove(client, &container).await;
+        engine.completed().remove(&container);
         let is_alone = engine.alone().remove(&key);
         if is_alone && removed.is_ok() {
             return Ok(());

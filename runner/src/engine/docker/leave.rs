@@ -11,8 +11,7 @@ use tokio::net::UnixStream;
 use super::super::SandboxKey;
 use super::{DockerEngine, container};
 
-/// Has the engine remove a container that is all there is of its sandbox, and whose driver was seen to come to its end.
-/// Returns false where that cannot be left to it: nothing was asked then.
+/// See [`super::super::Sandboxes::leave`]. The container must be all there is of the sandbox.
 pub(super) async fn to_engine(engine: &DockerEngine, key: &SandboxKey) -> bool {
     let name = container::name(key);
     let is_simple = engine.completed().contains(&name) && engine.alone().contains(key);
@@ -21,15 +20,8 @@ pub(super) async fn to_engine(engine: &DockerEngine, key: &SandboxKey) -> bool {
     let request =
         format!("DELETE /containers/{name}?force=true&v=true HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n");
     let asked = async { UnixStream::connect(path).await?.write_all(request.as_bytes()).await };
-    match asked.await {
-        Ok(()) => {
-            engine.completed().remove(&name);
-            engine.alone().remove(key);
-            true
-        }
-        Err(error) => {
-            tracing::debug!(container = name, %error, "the removal cannot be left to the engine");
-            false
-        }
-    }
+    asked
+        .await
+        .inspect_err(|error| tracing::debug!(container = name, %error, "nothing can be left to the engine"))
+        .is_ok()
 }

@@ -38,7 +38,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use tokio::sync::{OnceCell, mpsc};
 use tokio::time::Instant;
 
-use super::{Ending, Engine, Record, Removal, SandboxKey, SandboxSpec, Sandboxes, Stop};
+use super::{Ending, Engine, Record, SandboxKey, SandboxSpec, Sandboxes, Stop};
 use crate::cancel::Cancel;
 use crate::fault::Fault;
 use crate::progress::Progress;
@@ -289,11 +289,8 @@ impl Sandboxes for DockerEngine {
         self.patience.with(None, || clean::destroy(self, run, name)).await
     }
 
-    async fn dismiss(&self, key: &SandboxKey) -> Result<Removal, Fault> {
-        if self.config.brief && leave::to_engine(self, key).await {
-            return Ok(Removal::UnderWay);
-        }
-        self.destroy(&key.run, Some(&key.name)).await.map(|()| Removal::Done)
+    async fn leave(&self, key: &SandboxKey) -> bool {
+        self.config.brief && leave::to_engine(self, key).await
     }
 
     async fn list(&self) -> Result<Vec<SandboxKey>, Fault> {

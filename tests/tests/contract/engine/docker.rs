@@ -1,6 +1,7 @@
 //! What only a real engine can show: bytes, users, owners, secrets, deaths.
 
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use runner::cancel::Cancel;
@@ -207,5 +208,24 @@ async fn a_process_killed_for_its_memory_is_told_before_its_status(bench: &Bench
     let said = "sluice: the kernel killed a process: the memory that the build may use is used up\n";
     assert!(text.contains(&format!("{said}<=3>")) && text.matches(said).count() == 1, "{text}");
     assert_eq!(ending, Ending::Completed);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn what_has_ended_can_be_left_to_an_engine_and_what_has_not_cannot() {
+    let bench = Bench::in_docker_with(DockerConfig { brief: true, ..DockerConfig::default() }).await;
+    let (ended, runs) =
+        (bench.spec("a", program(vec![section(&["true"])])), bench.spec("b", program(vec![section(&[HANGS])])));
+    assert_eq!(bench.transcript(&ended).await.1, Ending::Completed);
+    bench.start(&runs, &Cancel::new()).await.unwrap();
+    assert!(bench.sandboxes().leave(&ended.key).await);
+    assert!(!bench.sandboxes().leave(&runs.key).await, "it has not ended");
+    let gone = async {
+        while bench.sandboxes().list().await.unwrap().contains(&ended.key) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();
+    assert!(bench.sandboxes().list().await.unwrap().contains(&runs.key));
     bench.finish().await;
 }

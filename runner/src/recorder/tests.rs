@@ -1,0 +1,69 @@
+use super::*;
+use crate::deploy::Deployment;
+use crate::event::{ActionKind, Outcome};
+use crate::fault::FaultKind;
+
+#[test]
+fn a_secret_that_is_one_of_our_words_leaves_no_event_unmasked() {
+    let secrets = ["system", "hunter2-extra", "2026", "faulted"].map(SecretText::new);
+    let (needles, _) = Needles::of(secrets.iter().map(|secret| ("NAME", secret))).unwrap();
+    let outcome = |message: &str| Outcome::Faulted { kind: FaultKind::System, message: message.into(), hint: None };
+    let what = |message| What::ActionFinished { action: "build".into(), outcome: outcome(message) };
+    let told = masked(&Arc::new(needles), what("login as system with hunter2-extra failed in 2026"));
+    assert_eq!(told, what("login as *** with *** failed in ***"));
+}
+
+#[test]
+fn the_run_works_with_what_is_shown_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = Record::open(folder.path()).unwrap();
+    let recorder = Recorder::new("r", record, RunState::default(), Vec::new(), Cancel::default()).unwrap();
+    recorder.mask(&[("ACCOUNT".to_owned(), SecretText::new("123456789012"))]).unwrap();
+    let build = || "build".to_owned();
+    recorder.tell(What::ActionStarted { stage: "Build".into(), action: build(), kind: ActionKind::Build });
+    let value = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app".to_owned();
+    recorder.tell(What::VariableExported { action: build(), name: "REPOSITORY".into(), value, withheld: false });
+    let (id, revision) = ("1".to_owned(), "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:8".to_owned());
+    let deployment = Deployment { id, revision, previous: None, previous_count: None, url: None };
+    recorder.tell(What::DeploymentBegun { action: build(), deployment: deployment.clone() });
+    let known = recorder.with(|state| state.action("build").cloned().unwrap());
+    assert_eq!(known.variables["REPOSITORY"], "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app");
+    let told = recorder.told(|state| state.action("build").cloned().unwrap());
+    assert_eq!(told.variables["REPOSITORY"], "***.dkr.ecr.eu-west-1.amazonaws.com/app");
+    assert!(told.withheld.contains("REPOSITORY") && known.withheld.is_empty());
+    assert_eq!(told.deployment, Some(deployment), "a later process must find it as it is");
+}
+
+#[test]
+fn a_secret_that_is_learnt_while_an_action_speaks_is_masked_from_there_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = Record::open(folder.path()).unwrap();
+    let kept = Kept::default();
+    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(kept.clone())];
+    let recorder = Recorder::new("r", record, RunState::default(), sinks, Cancel::default()).unwrap();
+    let speak = |text: &'static [u8]| {
+        recorder.tell(What::Output { action: "image".into(), text: Bytes::from_static(text) });
+    };
+    speak(b"one ");
+    recorder.mask(&[("TOKEN".to_owned(), SecretText::new("correct-horse"))]).unwrap();
+    speak(b"two correct-horse three\n");
+    recorder.tell(What::ActionFinished { action: "image".into(), outcome: Outcome::Succeeded });
+    assert_eq!(String::from_utf8_lossy(&kept.0.lock().unwrap()), "one two *** three\n");
+}
+
+/// Keeps the output.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Sink for Kept {
+    fn take(&mut self, event: &Event, _: &RunState) -> Result<(), Fault> {
+        if let What::Output { text, .. } = &event.what {
+            self.0.lock().unwrap().extend_from_slice(text);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
