@@ -254,7 +254,9 @@ def worker():
     row(f"{jobs} jobs, four at a time", taken, "sluice", "docker run by four")
     print(f"| its own processor time and peak memory | | {busy['cpu_ms_per_job']:.1f} ms a job, {busy['peak_mib']:.0f} MiB | | | |")
     verdict = "✓" if idle["memory_mib"] <= 30 else "✗"
-    print(f"| an idle worker | | {idle['cpu_ms_per_second']:.1f} ms a second, {idle['memory_mib']:.0f} MiB | | | ≤ 30 MiB {verdict} |", flush=True)
+    own = f"{idle['own_mib']:.1f} of them not the program's own file"
+    told = f"{idle['cpu_ms_per_second']:.1f} ms a second, {idle['memory_mib']:.1f} MiB, {own}"
+    print(f"| an idle worker | | {told} | | | ≤ 30 MiB {verdict} |", flush=True)
 
 
 def digest(line, count):

@@ -89,10 +89,10 @@ impl Bench {
         let before = cpu_ms(worker.id());
         tokio::time::sleep(IDLE).await;
         let cpu = (cpu_ms(worker.id()) - before) / IDLE.as_secs_f64();
-        let memory = memory_mib(worker.id(), "VmRSS");
+        let (memory, own) = (memory_mib(worker.id(), "VmRSS"), memory_mib(worker.id(), "RssAnon"));
         worker.signal(Signal::SIGTERM);
         worker.ended().await;
-        json!({ "cpu_ms_per_second": cpu, "memory_mib": memory })
+        json!({ "cpu_ms_per_second": cpu, "memory_mib": memory, "own_mib": own })
     }
 
     /// Many jobs that are all there at once.
