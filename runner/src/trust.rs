@@ -8,6 +8,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use pipeline_spec::plan::{Build, DeployTarget, Image, Plan, Source, Template, Work};
 
 use crate::fault::Fault;
+use crate::source::without_login;
 
 /// Patterns in which `*` stands for any text, slashes included.
 #[derive(Clone, Debug, Default)]
@@ -34,11 +35,11 @@ impl Names {
     /// Refuses a name that is not among them.
     ///
     /// # Errors
-    /// A `Permission` fault that says what is allowed.
+    /// A `Permission` fault that says what is allowed, without the login that the name of a repository may have in it.
     pub fn check(&self, what: &str, name: &str) -> Result<(), Fault> {
         match &self.0 {
             Some((set, patterns)) if !set.is_match(name) => {
-                Err(Fault::permission(format!("this worker may not use the {what} {name}"))
+                Err(Fault::permission(format!("this worker may not use the {what} {}", without_login(name)))
                     .hint(format!("it allows {}", patterns.join(", "))))
             }
             _ => Ok(()),
@@ -187,5 +188,12 @@ stages:
         ] {
             assert_eq!(refused(&trust).as_deref(), Some(told));
         }
+    }
+
+    #[test]
+    fn a_refusal_tells_no_login() {
+        let names = Names::new(&["https://git.example/*".to_owned()]).unwrap();
+        let fault = names.check("repository", "https://ann:hunter2@git.other/billing").unwrap_err();
+        assert_eq!(fault.message, "this worker may not use the repository https://git.other/billing");
     }
 }

@@ -7,6 +7,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::SdkConfig;
 use axum::http::{Method, StatusCode, Uri};
+use bytes::Bytes;
 
 use super::*;
 use crate::cancel::Reason;
@@ -25,7 +26,7 @@ impl Access for At {
 async fn put(cancel: &Cancel, heard: impl Fn(u64) + Send + Sync + 'static) -> (Vec<String>, Fault) {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&calls);
-    let service = axum::Router::new().fallback(async move |method: Method, uri: Uri| {
+    let service = axum::Router::new().fallback(async move |method: Method, uri: Uri, _read_whole: Bytes| {
         let query = uri.query().unwrap_or_default();
         let begins = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
         let (what, status, body) = match (method.as_str(), query.contains("uploadId=u")) {

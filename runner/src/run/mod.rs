@@ -39,7 +39,7 @@ use crate::image::Images;
 use crate::recorder::Recorder;
 use crate::retry;
 use crate::secret::Secrets;
-use crate::source::{Revision, Sources};
+use crate::source::{Revision, Sources, without_login};
 use crate::store::{BuildNumbers, RunFolders};
 
 pub use room::{Place, Room};
@@ -296,8 +296,8 @@ impl Run {
     fn source_text(&self) -> String {
         match &self.plan.source {
             Source::Folder { path } => path.clone(),
-            Source::Git { url, reference: Some(reference), .. } => format!("{url} at {reference}"),
-            Source::Git { url, .. } => url.clone(),
+            Source::Git { url, reference: Some(reference), .. } => format!("{} at {reference}", without_login(url)),
+            Source::Git { url, .. } => without_login(url),
             Source::Artifact { bucket, key, .. } => format!("s3://{bucket}/{key}"),
         }
     }

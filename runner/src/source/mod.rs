@@ -37,6 +37,7 @@ use crate::trust::Names;
 
 pub use packs::Consolidated;
 pub use shelf::Mirrors;
+pub use url::without_login;
 
 /// What was fetched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -175,8 +175,9 @@ fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The text with whatever may be a password taken out, for messages.
-fn without_login(text: &str) -> String {
+/// An address with whatever may be a password taken out, for people to read.
+#[must_use]
+pub fn without_login(text: &str) -> String {
     match (text.split_once("://"), text.rfind('@')) {
         (Some((scheme, rest)), Some(_)) if scheme.starts_with("http") => {
             format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, rest)| rest))
