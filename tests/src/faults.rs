@@ -41,6 +41,8 @@ pub struct FaultRun {
     pub workers: u64,
     /// What happens when.
     pub seed: u64,
+    /// Whether workers are also cut off for a while, shorter or longer than their lease.
+    pub cuts_too: bool,
     /// Whether the engine is one of the run's own, and is killed and started again too.
     pub engine_too: bool,
 }
@@ -155,7 +157,7 @@ impl Fleet {
                     engine.restart().await;
                     suffered.restarts += 1;
                 }
-                (1, _) => {
+                (1, _) if self.run.cuts_too => {
                     member.line.cut(true);
                     // Shorter than a lease, or longer.
                     tokio::time::sleep(Duration::from_millis(fastrand::u64(..8000))).await;
