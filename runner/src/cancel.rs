@@ -16,6 +16,9 @@ pub enum Reason {
     Stopped,
     /// Stop at once, without grace or `finally`.
     Killed,
+    /// The same, because another worker has the work, or soon will: what comes of the stop is nobody's result, and is
+    /// not recorded.
+    Lost,
 }
 
 /// A place to ask for a stop, and to hear of it. Clones share it; children also hear their parents.

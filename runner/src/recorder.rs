@@ -228,9 +228,12 @@ impl Recording {
         let passing = what.is_passing();
         let event = Event { sequence: self.told.sequence + u64::from(!passing), at, what };
         if !passing {
+            self.told.apply(&event);
+        }
+        // Whoever goes on with a run that was lost would take the end of it here for its result.
+        if !passing && self.cancel.reason() != Some(Reason::Lost) {
             let stored = self.record.append(&self.run, std::slice::from_ref(&event));
             self.note(stored);
-            self.told.apply(&event);
             if let Some(replica) = &self.replica {
                 replica.told(event.sequence);
             }

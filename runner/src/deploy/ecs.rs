@@ -105,7 +105,7 @@ impl EcsDeployer {
                 () = tokio::time::sleep(pause) => pause = self.config.longest_pause.min(pause * 3 / 2),
                 reason = cancel.requested() => return match reason {
                     Reason::TimedOut => Ok(DeploymentOutcome::TimedOut(following.out_of_time())),
-                    Reason::Sibling | Reason::Stopped | Reason::Killed => Err(Fault::stopped(format!(
+                    Reason::Sibling | Reason::Stopped | Reason::Killed | Reason::Lost => Err(Fault::stopped(format!(
                         "stopped while {} was rolled out; ECS goes on with it",
                         calls.name()
                     ))),

@@ -198,7 +198,7 @@ impl Deployer for MemoryDeployer {
             }),
             Fate::Hangs => match cancel.requested().await {
                 Reason::TimedOut => Ok(DeploymentOutcome::TimedOut(format!("{name} did not become stable in time"))),
-                Reason::Sibling | Reason::Stopped | Reason::Killed => {
+                Reason::Sibling | Reason::Stopped | Reason::Killed | Reason::Lost => {
                     Err(Fault::stopped(format!("stopped while {name} was rolled out")))
                 }
             },

@@ -2,6 +2,7 @@ use super::*;
 use crate::deploy::Deployment;
 use crate::event::{ActionKind, Outcome};
 use crate::fault::FaultKind;
+use crate::store::RunRow;
 
 #[test]
 fn a_secret_that_is_one_of_our_words_leaves_no_event_unmasked() {
@@ -49,6 +50,24 @@ fn a_secret_that_is_learnt_while_an_action_speaks_is_masked_from_there_on() {
     speak(b"two correct-horse three\n");
     recorder.tell(What::ActionFinished { action: "image".into(), outcome: Outcome::Succeeded });
     assert_eq!(String::from_utf8_lossy(&kept.0.lock().unwrap()), "one two *** three\n");
+}
+
+#[test]
+fn the_end_of_a_run_that_was_lost_is_not_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (record, cancel) = (Record::open(folder.path()).unwrap(), Cancel::new());
+    let row =
+        RunRow { id: "r".into(), pipeline: "p".into(), started: clock::now(), plan: "{}".into(), options: "{}".into() };
+    record.begin(&row).unwrap();
+    let recorder = Recorder::new("r", record, RunState::default(), Vec::new(), cancel.clone()).unwrap();
+    recorder.tell(What::StageStarted { stage: "Build".into() });
+    cancel.request(Reason::Lost);
+    recorder.tell(What::RunFinished { outcome: Outcome::Succeeded });
+    let recorded = recorder.record(|record| record.events("r", 0)).unwrap();
+    assert_eq!(
+        recorded.iter().map(|event| &event.what).collect::<Vec<_>>(),
+        [&What::StageStarted { stage: "Build".into() }]
+    );
 }
 
 /// Keeps the output.

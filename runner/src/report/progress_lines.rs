@@ -63,6 +63,7 @@ fn reason_text(reason: Reason) -> &'static str {
         Reason::TimedOut => "out of time",
         Reason::Stopped => "asked to",
         Reason::Killed => "asked to do it at once",
+        Reason::Lost => "lost to another worker",
     }
 }
 

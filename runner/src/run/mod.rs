@@ -262,6 +262,7 @@ impl Run {
             Reason::Sibling => "another action failed",
             Reason::Stopped => "stopped by the user",
             Reason::Killed => "killed by the user",
+            Reason::Lost => "another worker has it now",
         };
         Outcome::Stopped { message: message.to_owned() }
     }

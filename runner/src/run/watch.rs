@@ -173,7 +173,7 @@ impl<'a> Watch<'a> {
     async fn stop(&mut self, reason: Reason, message: String) -> Result<(), Fault> {
         self.run.recorder.tell(What::StopRequested { action: Some(self.action.to_owned()), reason });
         self.watched.stopped = Some((reason, message));
-        if reason == Reason::Killed {
+        if reason >= Reason::Killed {
             return self.destroy().await;
         }
         self.climb(Rung::Kill, Duration::from_secs(self.run.options.grace_seconds));

@@ -150,7 +150,7 @@ impl Life {
                     lease::keep(worker, &mut self.held, self.turn.as_mut(), &mut done).await.is_none()
                 };
                 if lost {
-                    cancel.request(Reason::Killed);
+                    cancel.request(Reason::Lost);
                     done.await;
                 }
                 if lost { End::Lost } else { end }
