@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::event::What;
 use crate::mask::Needles;
 
-/// The keys of an event whose texts are words of ours, times and names, and never somebody else's text: a secret that
-/// happens to be `system`, `2026` or the name of a stage must not make an event unreadable.
-const OUR_WORDS: [&str; 17] = [
-    "type",
-    "status",
-    "kind",
-    "slot",
-    "reason",
-    "at",
-    "until",
+/// The keys, wherever they stand, whose texts are words of ours and times: a secret that happens to be `system` or
+/// `2026` must not make an event unreadable.
+const OUR_WORDS: [&str; 7] = ["type", "status", "kind", "slot", "reason", "at", "until"];
+
+/// The keys of an event itself that hold names, or what a later process must find in the record as it was: by images
+/// and deployments registries and targets are asked, and an account's number in them may have come from Parameter
+/// Store. Further down a key may be anybody's, such as a variable that is called `build`.
+const NAMES: [&str; 11] = [
     "run",
     "pipeline",
     "plan",
@@ -25,13 +23,10 @@ const OUR_WORDS: [&str; 17] = [
     "phase",
     "build",
     "source-directory",
-    "commit",
     "sha256",
+    "image",
+    "deployment",
 ];
-
-/// The keys of what a later process must find in the record as it was: by these names registries and targets are asked.
-/// An account's number in them may well have come from Parameter Store.
-const WORKED_WITH: [&str; 2] = ["image", "deployment"];
 
 /// Says so where a variable's value is not told as it is: nobody may go on with what is shown in its place.
 pub(super) fn mark_withheld(what: &What, shown: &mut What) {
@@ -44,11 +39,20 @@ pub(super) fn mark_withheld(what: &What, shown: &mut What) {
 /// The same event with every text in it masked. One that cannot be told without a secret is told by its name alone.
 pub(super) fn masked(needles: &Arc<Needles>, what: What) -> What {
     let action = what.action().map(|action| needles.mask_text(action));
-    let value = serde_json::to_value(what).map(|value| masked_value(needles, value));
+    let value = serde_json::to_value(what).map(|value| masked_event(needles, value));
     value.and_then(serde_json::from_value).unwrap_or_else(|error| {
         tracing::error!(%error, "an event cannot be masked");
         What::Notice { action, warning: true, text: "something happened that cannot be told without a secret".into() }
     })
+}
+
+fn masked_event(needles: &Arc<Needles>, event: Value) -> Value {
+    let Value::Object(entries) = event else { return masked_value(needles, event) };
+    let (names, others) = entries.into_iter().partition::<Map<_, _>, _>(|(key, _)| NAMES.contains(&key.as_str()));
+    match masked_value(needles, Value::Object(others)) {
+        Value::Object(others) => Value::Object(names.into_iter().chain(others).collect()),
+        other => other,
+    }
 }
 
 fn masked_value(needles: &Arc<Needles>, value: Value) -> Value {
@@ -56,9 +60,8 @@ fn masked_value(needles: &Arc<Needles>, value: Value) -> Value {
         Value::String(text) => Value::String(needles.mask_text(&text)),
         Value::Array(items) => items.into_iter().map(|item| masked_value(needles, item)).collect(),
         Value::Object(entries) => {
-            let masked = |(key, value): (String, Value)| match key.as_str() {
-                key if WORKED_WITH.contains(&key) => (key.to_owned(), value),
-                key if OUR_WORDS.contains(&key) && value.is_string() => (key.to_owned(), value),
+            let masked = |(key, value): (String, Value)| match OUR_WORDS.contains(&key.as_str()) {
+                true if value.is_string() => (key, value),
                 _ => (key, masked_value(needles, value)),
             };
             entries.into_iter().map(masked).collect()

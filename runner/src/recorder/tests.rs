@@ -1,5 +1,5 @@
 use super::*;
-use crate::deploy::Deployment;
+use crate::deploy::{Deployment, DeploymentOrder, TargetOrder};
 use crate::event::{ActionKind, Outcome};
 use crate::fault::FaultKind;
 use crate::store::RunRow;
@@ -68,6 +68,25 @@ fn the_end_of_a_run_that_was_lost_is_not_recorded() {
         recorded.iter().map(|event| &event.what).collect::<Vec<_>>(),
         [&What::StageStarted { stage: "Build".into() }]
     );
+}
+
+#[test]
+fn a_variable_of_a_deployment_is_masked_whatever_its_name_is() {
+    let secret = SecretText::new("hunter2-extra");
+    let (needles, _) = Needles::of([("NAME", &secret)]).unwrap();
+    let variables = [("image", "hunter2-extra"), ("build", "hunter2-extra")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let target = TargetOrder::Ecs {
+        cluster: "prod".into(),
+        service: "web".into(),
+        images: [("app".to_owned(), "web@sha256:0".to_owned())].into(),
+        environment: [("app".to_owned(), variables)].into(),
+        desired_count: None,
+    };
+    let order = DeploymentOrder { token: "t".into(), role: None, region: None, target };
+    let told = masked(&Arc::new(needles), What::DeploymentIntended { action: "ship".into(), order });
+    let text = serde_json::to_string(&told).unwrap();
+    assert!(!text.contains("hunter2") && text.contains("\"action\":\"ship\""), "{text}");
 }
 
 /// Keeps the output.
