@@ -41,6 +41,7 @@ impl What {
             | Self::ActionFinished { action, .. }
             | Self::BuildStarted { action, .. }
             | Self::BuildAdopted { action }
+            | Self::SecretsRead { action, .. }
             | Self::PhaseStarted { action, .. }
             | Self::PhaseFinished { action, .. }
             | Self::CommandStarted { action, .. }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use pipeline_spec::plan::EnvironmentVariable;
 use serde::{Deserialize, Serialize};
 
 use super::{ActionKind, ListedPhase, Outcome, Slot};
@@ -135,6 +136,13 @@ pub enum What {
     BuildAdopted {
         /// The action.
         action: String,
+    },
+    /// The secrets of a build were read.
+    SecretsRead {
+        /// The action.
+        action: String,
+        /// The variables that have them, and under which names these very values are found later. Never a value.
+        versions: Vec<EnvironmentVariable>,
     },
     /// A phase begins.
     PhaseStarted {

@@ -13,8 +13,8 @@ const OUR_WORDS: [&str; 7] = ["type", "status", "kind", "slot", "reason", "at", 
 
 /// The keys of an event itself that hold names, or what a later process must find in the record as it was: by images
 /// and deployments registries and targets are asked, and an account's number in them may have come from Parameter
-/// Store. Further down a key may be anybody's, such as a variable that is called `build`.
-const NAMES: [&str; 11] = [
+/// Store, and by the versions of secrets their values are. Further down a key may be anybody's, such as a variable that is called `build`.
+const NAMES: [&str; 12] = [
     "run",
     "pipeline",
     "plan",
@@ -26,6 +26,7 @@ const NAMES: [&str; 11] = [
     "sha256",
     "image",
     "deployment",
+    "versions",
 ];
 
 /// Says so where a variable's value is not told as it is: nobody may go on with what is shown in its place.

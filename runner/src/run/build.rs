@@ -9,6 +9,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::environment::{input_directory, source_directory};
 use super::program::program;
+use super::variables::Environment;
 use super::watch::Watched;
 use super::{Place, Run};
 use crate::cache::{CacheKey, Lease, Trust, directories};
@@ -146,7 +147,7 @@ impl Run {
             buildspec: build.buildspec.clone(),
             listed: listed(build),
             image,
-            phases: Vec::new(),
+            ..BuildState::default()
         };
         self.recorder.commit(What::BuildStarted {
             action: action.to_owned(),
@@ -173,7 +174,12 @@ impl Run {
         let start = clock::now().as_millisecond();
         let (workspace, inputs, environment) =
             tokio::join!(self.workspace(action), self.inputs(), self.environment(action, build, state, start));
-        let (workspace, inputs, (mut environment, secrets)) = (workspace?, inputs?, environment?);
+        let (workspace, inputs, environment) = (workspace?, inputs?, environment?);
+        let Environment { plain: mut environment, secrets, versions } = environment;
+        if !versions.is_empty() {
+            // Whoever goes on with the build after us must mask what it was given, whatever the secrets are by then.
+            self.recorder.commit(What::SecretsRead { action: action.to_owned(), versions })?;
+        }
         let source = state.source_directory.clone();
         let mut mounts = vec![Mount { host: workspace, container: source, read_only: false, seeded: false }];
         for (index, (name, host)) in inputs.into_iter().enumerate() {

@@ -13,6 +13,7 @@ use crate::deploy::handoff;
 use crate::event::{Outcome, What};
 use crate::fault::{Fault, io};
 use crate::image::{ImageOrder, ImageOutcome};
+use crate::retry;
 use crate::secret::{SecretName, SecretText};
 
 impl Run {
@@ -93,9 +94,10 @@ impl Run {
         if names.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let values = self.ports.secrets.values(&names).await?;
-        self.mask(&ids, &values)?;
-        Ok(ids.into_iter().zip(values).collect())
+        let read = retry::while_away(self.patience(), &self.cancel, || self.ports.secrets.values(&names)).await?;
+        let named: Vec<_> = ids.into_iter().zip(read.into_iter().map(|secret| secret.text)).collect();
+        self.mask(&named)?;
+        Ok(named.into_iter().collect())
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pipeline_spec::plan::SecretReference;
 
-use super::{SecretName, SecretText, Secrets};
+use super::{Secret, SecretName, SecretText, Secrets};
 use crate::fault::Fault;
 
 /// Given values first, and then another store.
@@ -45,9 +45,10 @@ impl GivenSecrets {
 
 #[async_trait]
 impl Secrets for GivenSecrets {
-    async fn values(&self, names: &[SecretName]) -> Result<Vec<SecretText>, Fault> {
-        let mut values: Vec<Option<SecretText>> =
-            names.iter().map(|name| self.given(name).transpose()).collect::<Result<_, _>>()?;
+    async fn values(&self, names: &[SecretName]) -> Result<Vec<Secret>, Fault> {
+        let given =
+            |name: &SecretName| Ok(self.given(name).transpose()?.map(|text| Secret { text, exact: name.clone() }));
+        let mut values: Vec<Option<Secret>> = names.iter().map(given).collect::<Result<_, Fault>>()?;
         let missing: Vec<usize> = (0..names.len()).filter(|index| values[*index].is_none()).collect();
         if !missing.is_empty() {
             let wanted: Vec<SecretName> = missing.iter().map(|index| names[*index].clone()).collect();
@@ -176,7 +177,7 @@ mod tests {
             secret("db:user:NEXT"),
         ];
         let values: Vec<_> =
-            secrets.values(&names).await.unwrap().iter().map(|value| value.expose().to_owned()).collect();
+            secrets.values(&names).await.unwrap().iter().map(|value| value.text.expose().to_owned()).collect();
         assert_eq!(values, ["3", "2", "u", "q", "old", "u"]);
 
         let alone = GivenSecrets::new(given, None);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use super::{SecretName, SecretText, Secrets, binary, no_such_parameter, no_such_secret};
+use super::{Secret, SecretName, SecretText, Secrets, binary, in_version, no_such_parameter, no_such_secret};
 use crate::fault::Fault;
 
 /// Parameters and secrets in memory.
@@ -64,19 +64,21 @@ impl MemorySecrets {
         self
     }
 
-    fn value(&self, name: &SecretName) -> Result<SecretText, Fault> {
+    fn value(&self, name: &SecretName) -> Result<Secret, Fault> {
         match name {
             SecretName::Parameter(asked) => {
                 let (base, selector) = asked.split_once(':').unwrap_or((asked, ""));
                 self.check(base)?;
                 let versions = self.parameters.get(base).ok_or_else(|| no_such_parameter(asked))?;
                 let number = selector.parse::<usize>().ok();
-                let found = match number {
-                    Some(number) => number.checked_sub(1).and_then(|index| versions.get(index)),
-                    None if selector.is_empty() => versions.last(),
-                    None => versions.iter().find(|(_, label)| label.as_deref() == Some(selector)),
+                let index = match number {
+                    Some(number) => number.checked_sub(1).filter(|index| *index < versions.len()),
+                    None if selector.is_empty() => versions.len().checked_sub(1),
+                    None => versions.iter().position(|(_, label)| label.as_deref() == Some(selector)),
                 };
-                found.map(|(value, _)| SecretText::new(value)).ok_or_else(|| no_such_parameter(asked))
+                let index = index.ok_or_else(|| no_such_parameter(asked))?;
+                let exact = SecretName::Parameter(format!("{base}:{}", index + 1));
+                Ok(Secret { text: SecretText::new(&versions[index].0), exact })
             }
             SecretName::Secret(reference) => {
                 let (id, stage) = (&reference.secret_id, reference.version_stage.as_deref());
@@ -87,7 +89,8 @@ impl MemorySecrets {
                 };
                 let found = self.secrets.get(id).and_then(|versions| versions.iter().find(wanted));
                 let found = found.ok_or_else(|| no_such_secret(id, stage.or(reference.version_id.as_deref())))?;
-                super::json::pick(reference, &SecretText::new(found.text.as_ref().ok_or_else(|| binary(id))?))
+                let whole = SecretText::new(found.text.as_ref().ok_or_else(|| binary(id))?);
+                Ok(Secret { text: super::json::pick(reference, &whole)?, exact: in_version(reference, &found.id) })
             }
         }
     }
@@ -102,7 +105,7 @@ impl MemorySecrets {
 
 #[async_trait]
 impl Secrets for MemorySecrets {
-    async fn values(&self, names: &[SecretName]) -> Result<Vec<SecretText>, Fault> {
+    async fn values(&self, names: &[SecretName]) -> Result<Vec<Secret>, Fault> {
         names.iter().map(|name| self.value(name)).collect()
     }
 }

@@ -8,7 +8,7 @@ mod memory;
 use std::fmt;
 
 use async_trait::async_trait;
-use pipeline_spec::plan::SecretReference;
+use pipeline_spec::plan::{SecretReference, ValueSource};
 
 use crate::fault::Fault;
 
@@ -34,6 +34,16 @@ impl SecretText {
     }
 }
 
+/// A secret as a store gave it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Its value.
+    pub text: SecretText,
+    /// The name under which this very value is found later, also when the secret has a newer one by then. Where a store
+    /// keeps no versions, the name that was asked for.
+    pub exact: SecretName,
+}
+
 /// A secret's name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SecretName {
@@ -41,6 +51,27 @@ pub enum SecretName {
     Parameter(String),
     /// Secrets Manager.
     Secret(SecretReference),
+}
+
+impl SecretName {
+    /// The secret that a variable names; `None` for one that has its value with it.
+    #[must_use]
+    pub fn of(value: &ValueSource) -> Option<Self> {
+        match value {
+            ValueSource::Plain(_) => None,
+            ValueSource::ParameterStore(name) => Some(Self::Parameter(name.clone())),
+            ValueSource::SecretsManager(reference) => Some(Self::Secret(reference.clone())),
+        }
+    }
+}
+
+impl From<SecretName> for ValueSource {
+    fn from(name: SecretName) -> Self {
+        match name {
+            SecretName::Parameter(name) => Self::ParameterStore(name),
+            SecretName::Secret(reference) => Self::SecretsManager(reference),
+        }
+    }
 }
 
 impl fmt::Display for SecretName {
@@ -63,8 +94,14 @@ impl fmt::Display for SecretName {
 /// exist is a `Configuration` fault that names it; what the caller may not read is a `Permission` fault.
 #[async_trait]
 pub trait Secrets: Send + Sync {
-    /// The values of all the names, or the first fault.
-    async fn values(&self, names: &[SecretName]) -> Result<Vec<SecretText>, Fault>;
+    /// The secrets of all the names, or the first fault.
+    async fn values(&self, names: &[SecretName]) -> Result<Vec<Secret>, Fault>;
+}
+
+/// The same reference to one version of its secret.
+fn in_version(reference: &SecretReference, version_id: &str) -> SecretName {
+    let version_id = Some(version_id.to_owned());
+    SecretName::Secret(SecretReference { version_stage: None, version_id, ..reference.clone() })
 }
 
 /// Shared by all stores, so that they say the same. CodeBuild's own words.

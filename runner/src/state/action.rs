@@ -88,7 +88,7 @@ impl ActionState {
                     source_directory: source_directory.clone(),
                     buildspec: buildspec.clone(),
                     listed: phases.clone(),
-                    phases: Vec::new(),
+                    ..BuildState::default()
                 });
             }
             What::VariableExported { name, value, withheld, .. } => {

@@ -1,6 +1,7 @@
 //! What is known of a build: its phases and their commands.
 
 use jiff::Timestamp;
+use pipeline_spec::plan::EnvironmentVariable;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
@@ -22,6 +23,8 @@ pub struct BuildState {
     pub buildspec: String,
     /// Its phases that have commands.
     pub listed: Vec<ListedPhase>,
+    /// Its secret variables, each by the version that it was given.
+    pub secrets: Vec<EnvironmentVariable>,
     /// Its phases so far; a retried one comes more than once.
     pub phases: Vec<PhaseState>,
 }
@@ -48,6 +51,7 @@ impl BuildState {
     pub(super) fn apply(&mut self, what: &What, at: Timestamp) {
         match what {
             What::BuildAdopted { .. } => self.phases.clear(),
+            What::SecretsRead { versions, .. } => self.secrets.clone_from(versions),
             What::PhaseStarted { phase, attempt, commands, .. } => {
                 let mut state =
                     PhaseState { name: phase.clone(), attempt: *attempt, commands: *commands, ..PhaseState::default() };

@@ -89,7 +89,7 @@ fn secret(text: &str) -> SecretName {
 
 async fn values(secrets: &dyn Secrets, names: &[SecretName]) -> Vec<String> {
     let values = secrets.values(names).await.unwrap_or_else(|fault| panic!("{fault}"));
-    values.iter().map(|value| value.expose().to_owned()).collect()
+    values.iter().map(|value| value.text.expose().to_owned()).collect()
 }
 
 async fn refused(secrets: &dyn Secrets, name: SecretName) -> Fault {
@@ -134,6 +134,28 @@ async fn every_form_of_a_secret_is_read(Known { secrets, first }: Known<'_>) {
     assert_eq!(values(secrets, &[]).await, [""; 0]);
 }
 
+async fn an_exact_name_names_what_was_read(Known { secrets, first }: Known<'_>) {
+    let names = [
+        parameter("/team/token"),
+        parameter("/team/token:blue"),
+        secret("db:password"),
+        secret("db:password:AWSPREVIOUS"),
+        secret(&format!("db:::{first}")),
+    ];
+    let read = secrets.values(&names).await.unwrap_or_else(|fault| panic!("{fault}"));
+    let exact: Vec<SecretName> = read.iter().map(|secret| secret.exact.clone()).collect();
+    let expected = [
+        parameter("/team/token:2"),
+        parameter("/team/token:1"),
+        secret(&format!("db:password::{SECOND}")),
+        secret(&format!("db:password::{first}")),
+        secret(&format!("db:::{first}")),
+    ];
+    assert_eq!(exact, expected);
+    let texts: Vec<&str> = read.iter().map(|secret| secret.text.expose()).collect();
+    assert_eq!(values(secrets, &exact).await, texts);
+}
+
 async fn what_cannot_be_had_is_named_and_no_value_is_told(Known { secrets, .. }: Known<'_>) {
     for (name, message) in [
         (parameter("/team/tokens"), "Parameter does not exist: /team/tokens"),
@@ -173,6 +195,7 @@ suite!(
     every_form_of_a_parameter_is_read,
     more_names_than_a_call_takes_come_back_in_their_order,
     every_form_of_a_secret_is_read,
+    an_exact_name_names_what_was_read,
     what_cannot_be_had_is_named_and_no_value_is_told,
 );
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use runner::engine::memory::Outcome as Does;
 use runner::event::{Outcome, Slot};
 use runner::gate::Decision;
+use runner::secret::MemorySecrets;
 use runner::state::RunState;
 
-use super::world::World;
+use super::world::{SECRET, World};
 
 #[tokio::test(start_paused = true)]
 async fn a_build_whose_runner_died_is_followed_to_its_end_and_nothing_runs_twice() {
@@ -71,4 +72,40 @@ async fn a_build_with_a_cache_is_begun_anew_when_its_container_was_lost_with_its
     let went = world.run().await;
     assert_eq!(went.outcome, Outcome::Succeeded, "{}", went.transcript());
     assert_eq!(went.log.matches("made\n").count(), 1, "{}", went.log);
+}
+
+/// A build that tells its secret after a minute, and whose runner dies before that.
+async fn left_with_a_secret(secrets: MemorySecrets) -> World {
+    let spec = "
+version: 0.2
+env: { parameter-store: { TOKEN: /demo/token } }
+phases: { build: { commands: [show] } }
+";
+    let show = Does::printing(format!("token={SECRET}\n")).taking(Duration::from_secs(60));
+    let mut world = World::new(spec, &[("show", show)]);
+    world.secrets = secrets;
+    let (run, _) = world.start();
+    assert!(tokio::time::timeout(Duration::from_secs(30), run.carry_out()).await.is_err());
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_changed_while_its_build_went_on_is_masked_as_the_build_has_it() {
+    let secrets = MemorySecrets::new().parameter("/demo/token", SECRET);
+    let mut world = left_with_a_secret(secrets.clone()).await;
+    world.secrets = secrets.parameter("/demo/token", "an0ther-one");
+    let went = world.run().await;
+    assert_eq!(went.outcome, Outcome::Succeeded, "{}", went.transcript());
+    assert!(went.log.contains("token=***\n"), "{}", went.log);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_is_followed_also_when_the_version_of_its_secret_is_gone() {
+    let secrets = MemorySecrets::new().parameter("/demo/token", "an0ther-one");
+    let mut world = left_with_a_secret(secrets.clone().parameter("/demo/token", SECRET)).await;
+    world.secrets = secrets;
+    let (run, _) = world.start();
+    assert_eq!(run.carry_out().await, Outcome::Succeeded);
+    let state = RunState::of(&world.record().events("one", 0).expect("its events"));
+    assert!(state.notices.iter().any(|notice| notice.contains("with its newest value only")), "{:?}", state.notices);
 }

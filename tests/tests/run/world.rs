@@ -36,6 +36,7 @@ pub(crate) struct World {
     pub(crate) engine: Arc<MemoryEngine>,
     pub(crate) deployer: MemoryDeployer,
     pub(crate) cancel: Cancel,
+    pub(crate) secrets: MemorySecrets,
     images: Arc<MemoryImages>,
     pub(crate) options: Options,
     plan: Plan,
@@ -64,6 +65,7 @@ impl World {
             deployer: MemoryDeployer::new().service("prod", "web", &[("app", "web@sha256:old")]),
             cancel: Cancel::new(),
             images: Arc::default(),
+            secrets: MemorySecrets::new().parameter("/demo/token", SECRET),
             options: Options { image: Some("demo:1".to_owned()), ..Options::default() },
             plan,
         }
@@ -91,12 +93,11 @@ impl World {
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone())), Box::new(Kept(Arc::clone(&events)))];
         let state = RunState::of(&record.events("one", 0).expect("its events"));
         let recorder = Recorder::new("one", record, state, sinks, self.cancel.clone()).expect("a recorder");
-        let secrets = MemorySecrets::new().parameter("/demo/token", SECRET);
         let ports = Ports {
             engine: Arc::clone(&self.engine) as _,
             sandboxes: Arc::clone(&self.engine) as _,
             sources: Arc::new(OneFile),
-            secrets: Arc::new(secrets),
+            secrets: Arc::new(self.secrets.clone()),
             images: Arc::clone(&self.images) as _,
             deployer: Arc::new(self.deployer.clone()),
             caches: LocalCache::at(self.folders().caches()),

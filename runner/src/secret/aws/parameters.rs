@@ -7,13 +7,13 @@ use aws_sdk_ssm::types::Parameter;
 
 use crate::aws::fault;
 use crate::fault::Fault;
-use crate::secret::SecretText;
+use crate::secret::{Secret, SecretName, SecretText};
 
 /// How many names one call takes (Systems Manager API, `GetParameters`).
 const A_CALL: usize = 10;
 
 /// The values by the names that were asked for, decrypted.
-pub(super) async fn read(client: &Client, names: &[&str]) -> Result<HashMap<String, SecretText>, Fault> {
+pub(super) async fn read(client: &Client, names: &[&str]) -> Result<HashMap<String, Secret>, Fault> {
     let mut unique: Vec<&str> = names.to_vec();
     unique.sort_unstable();
     unique.dedup();
@@ -29,7 +29,10 @@ pub(super) async fn read(client: &Client, names: &[&str]) -> Result<HashMap<Stri
         for name in some {
             let parameter = answer.parameters().iter().find(|parameter| is_it(parameter, name));
             if let Some(value) = parameter.and_then(Parameter::value) {
-                found.insert((*name).to_owned(), SecretText::new(value));
+                let version = parameter.map_or(0, Parameter::version);
+                let exact = if version > 0 { format!("{}:{version}", split(name).0) } else { (*name).to_owned() };
+                let secret = Secret { text: SecretText::new(value), exact: SecretName::Parameter(exact) };
+                found.insert((*name).to_owned(), secret);
             }
         }
     }

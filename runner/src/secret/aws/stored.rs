@@ -29,8 +29,16 @@ impl<'a> Version<'a> {
     }
 }
 
-/// The whole text of a version.
-pub(super) async fn read(client: &Client, version: &Version<'_>) -> Result<SecretText, Fault> {
+/// What a version holds.
+pub(super) struct Stored {
+    /// Its whole text.
+    pub(super) text: SecretText,
+    /// Its id.
+    pub(super) version_id: Option<String>,
+}
+
+/// Reads a version.
+pub(super) async fn read(client: &Client, version: &Version<'_>) -> Result<Stored, Fault> {
     let call = client.get_secret_value().secret_id(version.secret_id);
     let call = call.set_version_stage(version.stage.map(str::to_owned)).set_version_id(version.id.map(str::to_owned));
     let answer = call.send().await.map_err(|error| match error.code() {
@@ -43,5 +51,6 @@ pub(super) async fn read(client: &Client, version: &Version<'_>) -> Result<Secre
         }
         _ => fault(format!("cannot read the secret {}", version.secret_id), &error),
     })?;
-    answer.secret_string().map(SecretText::new).ok_or_else(|| binary(version.secret_id))
+    let text = answer.secret_string().map(SecretText::new).ok_or_else(|| binary(version.secret_id))?;
+    Ok(Stored { text, version_id: answer.version_id })
 }
