@@ -84,6 +84,10 @@ impl Queue for Both {
         self.of(ticket).heartbeat(ticket, order).await
     }
 
+    fn serves(&self, ticket: &Ticket, order: Option<&JobOrder>) -> bool {
+        self.of(ticket).serves(ticket, order)
+    }
+
     async fn report(&self, ticket: &Ticket, result: &JobResult) -> Result<Reported, Fault> {
         self.of(ticket).report(ticket, result).await
     }
@@ -128,6 +132,10 @@ mod tests {
 
         async fn heartbeat(&self, _: &Ticket, _: &JobOrder) -> Result<Wanted, Fault> {
             Ok(Wanted::Yes)
+        }
+
+        fn serves(&self, _: &Ticket, _: Option<&JobOrder>) -> bool {
+            true
         }
 
         async fn report(&self, _: &Ticket, _: &JobResult) -> Result<Reported, Fault> {

@@ -190,6 +190,10 @@ pub trait Queue: Send + Sync {
     /// Keeps the job ours, and asks whether it is still wanted.
     async fn heartbeat(&self, ticket: &Ticket, order: &JobOrder) -> Result<Wanted, Fault>;
 
+    /// Whether a job that is in the ledger could be held and reported here: it came from this queue, and is of a kind that
+    /// is asked for. Workers of one ledger may have different queues. `order` is `None` where it was not understood.
+    fn serves(&self, ticket: &Ticket, order: Option<&JobOrder>) -> bool;
+
     /// Reports a result. An `Err` may be tried again.
     async fn report(&self, ticket: &Ticket, result: &JobResult) -> Result<Reported, Fault>;
 

@@ -29,7 +29,7 @@ const NOTICES: Duration = Duration::from_secs(5);
 pub struct WorkerOrder {
     /// Which jobs it takes from CodePipeline; `None`: none.
     pub asked: Option<CodePipelineConfig>,
-    /// The pools that messages may name.
+    /// The pools that messages may name, and that jobs of lost workers may be of.
     pub pools: Vec<String>,
     /// The SQS queue that it takes messages from.
     pub queue: Option<String>,
@@ -70,8 +70,8 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     let account = Some(me.account.clone());
     let shop = JobShop::new(environment.clone(), folders.clone(), order.jobs, aws, account, table)?;
     let stop = Cancel::new();
-    let WorkerOrder { seats, rhythm, takes_over, .. } = order;
-    let config = WorkerConfig { owner, seats, rhythm, takes_over, table: order.table };
+    let WorkerOrder { pools, seats, rhythm, takes_over, table, .. } = order;
+    let config = WorkerConfig { owner, pools, seats, rhythm, takes_over, table };
     let shop = Arc::new(shop);
     let worker = Worker::new(config, queue, ledger, Arc::clone(&shop) as _, stop.clone());
     let shipping = Arc::clone(&shop);

@@ -9,7 +9,6 @@ use crate::clock;
 use crate::fault::Fault;
 use crate::queue::{Accepted, FailureKind, JobResult, LetGo, Offer, Refusal, Ticket};
 use crate::store::ledger::{Entry, Taken};
-use crate::store::new_run_id;
 
 /// How often an offer is asked for before it is left to the queue's next poll.
 const TRIES: u32 = 3;
@@ -61,7 +60,7 @@ pub(super) async fn taken_over(worker: &std::sync::Arc<Worker>, entry: &Entry, a
 
 /// Writes an offer down. `None`: the job is held by another worker, or over.
 async fn enter(worker: &Worker, offer: Offer, active: Active) -> Result<Option<Held>, Fault> {
-    let job = Job::offered(offer);
+    let job = Job::offered(offer, &worker.config.owner);
     let entry = match worker.ledger.take(&job.ticket.job, &worker.holder(), &job.text()?).await? {
         Taken::Ours(entry) => entry,
         Taken::Held { .. } => return Ok(None),
@@ -71,7 +70,10 @@ async fn enter(worker: &Worker, offer: Offer, active: Active) -> Result<Option<H
     let known = read(worker, &entry).await?;
     let was = known.ticket.clone();
     // What was offered before and never taken is asked for anew; and it is always the newest ticket that is good.
-    let job = if known.step == Step::Offered { job } else { Job { ticket: job.ticket, ..known } };
+    let job = match known.step {
+        Step::Offered { .. } => Job { step: known.step, ..job },
+        _ => Job { ticket: job.ticket, ..known },
+    };
     let mut held = Held { job, entry, _active: active };
     // Whoever asks for it after a crash of ours must have the newest one too.
     if held.job.ticket != was && held.write(worker).await? == Lease::Lost {
@@ -110,12 +112,10 @@ async fn taken(worker: &Worker, entry: &Entry, active: Active) -> Result<Option<
 
 /// Takes an offered job from the queue; one that is ours already goes on. `None`: it is not ours.
 async fn settle(worker: &std::sync::Arc<Worker>, mut held: Held) -> Option<Life> {
-    if held.job.step != Step::Offered {
-        return Some(Life::of(held));
-    }
+    let Step::Offered { run, on } = held.job.step.clone() else { return Some(Life::of(held)) };
     let ticket = held.job.ticket.clone();
     match lease::keep(worker, &mut held, None, accept(worker, &ticket)).await {
-        Some(Ok(Accepted::Ours)) => begun(worker, held).await,
+        Some(Ok(Accepted::Ours)) => begun(worker, held, run, on).await,
         Some(Ok(Accepted::Gone)) => {
             held.forget(worker).await;
             worker.standing.lost_race();
@@ -135,9 +135,9 @@ async fn settle(worker: &std::sync::Arc<Worker>, mut held: Held) -> Option<Life>
 }
 
 /// Writes down that the queue counts on us.
-async fn begun(worker: &Worker, mut held: Held) -> Option<Life> {
+async fn begun(worker: &Worker, mut held: Held, run: String, on: String) -> Option<Life> {
     held.job.step = match &held.job.order {
-        Ok(_) => Step::Accepted { run: new_run_id(), on: worker.config.owner.clone(), parked: false },
+        Ok(_) => Step::Accepted { run, on, parked: false },
         Err(refusal) => {
             let failure = Some(refusal.clone());
             Step::Finished { result: JobResult { failure, ..JobResult::default() } }
@@ -149,8 +149,9 @@ async fn begun(worker: &Worker, mut held: Held) -> Option<Life> {
             worker.standing.lost(&held.entry.job);
             return None;
         }
-        // The queue counts on us: the job goes on, and is written down with its next step.
-        Err(fault) => tracing::error!(job = held.entry.job, %fault, "the ledger cannot be written"),
+        // The queue counts on us: the job goes on, and is written down with its next step. Whoever comes after a crash asks
+        // the queue again, and goes on with the run that the ledger has named already.
+        Err(fault) => tracing::warn!(job = held.entry.job, %fault, "the ledger cannot be written yet"),
     }
     worker.standing.accepted();
     Some(Life::of(held))

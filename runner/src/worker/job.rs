@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::queue::{JobOrder, JobResult, Offer, Refusal, Ticket};
+use crate::store::new_run_id;
 
 /// A job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,8 +22,16 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "step", rename_all_fields = "kebab-case")]
 pub enum Step {
-    /// It was offered; the queue may not know yet that we take it.
-    Offered,
+    /// It was offered; the queue may not know yet that we take it. The run that will do it has its name already: a process
+    /// that could not write down that the job is its own goes on with it, and whoever comes next must find that run.
+    Offered {
+        /// The run.
+        #[serde(default = "new_run_id")]
+        run: String,
+        /// The worker that it was offered to first.
+        #[serde(default)]
+        on: String,
+    },
     /// It is ours, and this run does it.
     Accepted {
         /// The run.
@@ -43,16 +52,17 @@ pub enum Step {
 impl Job {
     /// A job that was just offered.
     #[must_use]
-    pub fn offered(offer: Offer) -> Self {
-        Self { ticket: offer.ticket, order: offer.order, step: Step::Offered }
+    pub fn offered(offer: Offer, to: &str) -> Self {
+        let step = Step::Offered { run: new_run_id(), on: to.to_owned() };
+        Self { ticket: offer.ticket, order: offer.order, step }
     }
 
-    /// The run that does it, when one does.
+    /// The run that does it, or would.
     #[must_use]
     pub fn run(&self) -> Option<String> {
         match &self.step {
-            Step::Accepted { run, .. } => Some(run.clone()),
-            Step::Offered | Step::Finished { .. } => None,
+            Step::Offered { run, .. } | Step::Accepted { run, .. } => Some(run.clone()),
+            Step::Finished { .. } => None,
         }
     }
 

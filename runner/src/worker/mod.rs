@@ -50,6 +50,8 @@ pub use standing::{JobStanding, Mode, Sight, Standing, Totals};
 pub struct WorkerConfig {
     /// Who it is, for leases: the same after a restart on the same machine.
     pub owner: String,
+    /// The pools whose jobs it goes on with when their worker is gone; those of no pool are anybody's.
+    pub pools: Vec<String>,
     /// Jobs at the same time.
     pub seats: usize,
     /// How often it does what it does again and again.
@@ -204,6 +206,11 @@ impl Worker {
             own.iter().filter_map(|entry| Job::parse(&entry.job, &entry.body).ok()?.run()).collect();
         self.workshop.clear_lost(&runs).await;
         for entry in own {
+            if !self.serves(&entry) {
+                let hint = "start the worker with the queue, or for the types of action, that it had";
+                tracing::warn!(job = entry.job, hint, "a job of an earlier process is left: its queue is another one");
+                continue;
+            }
             let Some(active) = self.begin(&entry.job) else { continue };
             tracing::info!(job = entry.job, "going on with a job of an earlier process");
             // A job that was only offered is settled before the next poll, which would offer it a second time.
@@ -220,7 +227,7 @@ impl Worker {
     async fn take_over(self: &Arc<Self>) -> Result<(), Fault> {
         let now = clock::now();
         for entry in self.open_jobs().await? {
-            if entry.until > now || self.standing.mode() != Mode::Working {
+            if entry.until > now || self.standing.mode() != Mode::Working || !self.may_take_over(&entry) {
                 continue;
             }
             // Another worker may have a seat for it; a result needs none.
@@ -234,6 +241,18 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Whether a job can be reported where this worker's jobs come from. What cannot be read is said so when it is taken.
+    fn serves(&self, entry: &Entry) -> bool {
+        let job = Job::parse(&entry.job, &entry.body);
+        job.map_or(true, |job| self.queue.serves(&job.ticket, job.order.as_ref().ok()))
+    }
+
+    /// Whether the job of another worker may become this one's: pools are machines of one kind, and trust.
+    fn may_take_over(&self, entry: &Entry) -> bool {
+        let Ok(Job { order: Ok(order), .. }) = Job::parse(&entry.job, &entry.body) else { return self.serves(entry) };
+        (order.pool.is_empty() || self.config.pools.contains(&order.pool)) && self.serves(entry)
     }
 
     /// The jobs in the ledger; turns are kept there too.

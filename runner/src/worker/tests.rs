@@ -56,6 +56,10 @@ impl Queue for Script {
         self.wanted.lock().unwrap().pop_front().unwrap_or(Ok(Wanted::Yes))
     }
 
+    fn serves(&self, ticket: &Ticket, _: Option<&JobOrder>) -> bool {
+        ticket.delivery.as_ref().is_none_or(|delivery| delivery.queue == "https://queue")
+    }
+
     async fn report(&self, ticket: &Ticket, result: &JobResult) -> Result<Reported, Fault> {
         let said = result.failure.as_ref().map_or("success", |failure| failure.message.as_str());
         self.note(format!("report {} {said}", ticket.job));
@@ -144,7 +148,14 @@ impl Stand {
             heartbeat: Duration::from_millis(20),
             lease: Duration::from_secs(60),
         };
-        let config = WorkerConfig { owner: "us".to_owned(), seats: 1, rhythm, takes_over: true, table: None };
+        let config = WorkerConfig {
+            owner: "us".to_owned(),
+            pools: vec!["linux".to_owned()],
+            seats: 1,
+            rhythm,
+            takes_over: true,
+            table: None,
+        };
         let worker = Worker::new(
             config,
             Arc::clone(&queue) as Arc<dyn Queue>,

@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_codepipeline::Client;
+use aws_sdk_codepipeline::config::Config;
+use aws_sdk_codepipeline::config::retry::RetryConfig;
 use aws_sdk_codepipeline::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_codepipeline::types::JobStatus;
 use aws_types::SdkConfig;
@@ -26,7 +28,7 @@ use tokio::task::{JoinError, JoinHandle};
 use self::access::JobAccess;
 use self::action_type::Category;
 use self::poll::Poller;
-use super::{Accepted, JobOrder, JobResult, Offer, Queue, Reported, Ticket, Wanted};
+use super::{Accepted, JobOrder, JobResult, Offer, Queue, Reported, Ticket, Wanted, Work};
 use crate::aws;
 use crate::bucket::Access;
 use crate::fault::Fault;
@@ -47,6 +49,7 @@ type Polling = JoinHandle<Result<Vec<Offer>, Fault>>;
 pub struct CodePipeline {
     client: Client,
     config: SdkConfig,
+    asked: CodePipelineConfig,
     poller: Arc<Poller>,
     /// The poll that outlives the one who asked for it, so that nothing that it brings is lost.
     waiting: Mutex<Option<Polling>>,
@@ -58,7 +61,7 @@ impl CodePipeline {
     pub fn new(config: SdkConfig, asked: CodePipelineConfig) -> Self {
         let client = Client::new(&config);
         let poller = Arc::new(Poller::new(client.clone(), &asked));
-        Self { client, config, poller, waiting: Mutex::default() }
+        Self { client, config, asked, poller, waiting: Mutex::default() }
     }
 
     async fn put(&self, ticket: &Ticket, put: result::Put) -> Result<Answer, Fault> {
@@ -97,8 +100,10 @@ impl Queue for CodePipeline {
     }
 
     async fn accept(&self, ticket: &Ticket) -> Result<Accepted, Fault> {
+        // Made once: made again by the SDK after its answer was lost, a refused nonce would look like a race that was lost.
+        let once = Config::builder().retry_config(RetryConfig::disabled());
         let request = self.client.acknowledge_job().job_id(&ticket.job).nonce(&ticket.receipt);
-        match request.send().await {
+        match request.customize().config_override(once).send().await {
             Ok(answer) if answer.status() == Some(&JobStatus::InProgress) => Ok(Accepted::Ours),
             Ok(_) => Ok(Accepted::Gone),
             Err(error) => match error.code() {
@@ -110,6 +115,13 @@ impl Queue for CodePipeline {
 
     async fn heartbeat(&self, _: &Ticket, order: &JobOrder) -> Result<Wanted, Fault> {
         execution::wanted(&self.client, order).await
+    }
+
+    fn serves(&self, ticket: &Ticket, order: Option<&JobOrder>) -> bool {
+        let deploys = order.map(|order| matches!(order.work, Work::Deployment(_)));
+        let is_asked_for =
+            |category: &Category| deploys.is_none_or(|deploys| deploys == (*category == Category::Deploy));
+        ticket.delivery.is_none() && self.asked.categories.iter().any(is_asked_for)
     }
 
     async fn report(&self, ticket: &Ticket, result: &JobResult) -> Result<Reported, Fault> {

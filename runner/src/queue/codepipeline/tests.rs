@@ -143,7 +143,7 @@ async fn a_worker_that_may_not_ask_is_told_what_it_lacks() {
         place,
         source: pipeline_spec::plan::Source::Folder { path: ".".to_owned() },
         inputs: Vec::new(),
-        work: crate::queue::Work::Spec(Box::default()),
+        work: Work::Spec(Box::default()),
         outputs: Vec::new(),
         encryption_key: None,
         turn: None,

@@ -190,6 +190,10 @@ impl Queue for Sqs {
         }
     }
 
+    fn serves(&self, ticket: &Ticket, _: Option<&JobOrder>) -> bool {
+        ticket.delivery.as_ref().is_some_and(|delivery| delivery.queue == self.reader.config.queue)
+    }
+
     async fn report(&self, ticket: &Ticket, result: &JobResult) -> Result<Reported, Fault> {
         let ours = result.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::SystemUnavailable);
         if ticket.receipt.is_empty() {

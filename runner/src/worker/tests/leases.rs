@@ -25,3 +25,37 @@ async fn a_job_whose_lease_is_lost_while_it_waits_is_not_begun() {
     assert_eq!(*stand.bench.begun.borrow(), 0);
     assert_eq!(stand.worker.standing.sight().totals.lost, 1);
 }
+
+#[tokio::test]
+async fn a_lost_job_is_gone_on_with_by_a_worker_of_its_pool_and_queue_alone() {
+    let finished = || Step::Finished { result: JobResult::default() };
+    let of_pool = |id: &str, pool: &str| {
+        let mut job = job(id, finished());
+        if let Ok(order) = &mut job.order {
+            order.pool = pool.to_owned();
+        }
+        job
+    };
+    let of_queue = |id: &str, queue: &str| {
+        let delivery = Delivery { queue: queue.to_owned(), received: clock::now(), count: 1 };
+        let ticket = Ticket { job: id.to_owned(), receipt: "receipt-1".to_owned(), delivery: Some(delivery) };
+        Job { ticket, ..of_pool(id, "") }
+    };
+    let stand = Stand::open();
+    let gone = clock::now() - SignedDuration::from_mins(1);
+    for lost in [
+        of_pool("ours", "linux"),
+        of_pool("theirs", "gpu"),
+        of_queue("here", "https://queue"),
+        of_queue("there", "https://another"),
+    ] {
+        stand.enter(&lost, "them", gone).await;
+    }
+    stand.worker.take_over().await.unwrap();
+    eventually("both are reported", async || stand.calls("report").len() == 2).await;
+    let mut left = Vec::new();
+    for id in ["ours", "theirs", "here", "there"] {
+        left.extend(stand.known(id).await.filter(|entry| entry.owner == "them").map(|_| id));
+    }
+    assert_eq!(left, ["theirs", "there"]);
+}
