@@ -9,6 +9,7 @@ use aws_sdk_s3::types::CreateBucketConfiguration;
 use aws_types::SdkConfig;
 use bytes::Bytes;
 use jiff::SignedDuration;
+use runner::queue::codepipeline::action_type::{Category, Role};
 use serde_json::Value;
 
 use crate::aws::{ACCOUNT, AwsEmulator, REGION, config_of};
@@ -135,6 +136,18 @@ impl CodePipeline {
     /// When it is refused.
     pub fn action_type(&self, spec: ActionTypeSpec) {
         self.call("CreateCustomActionType", spec.into_request());
+    }
+
+    /// Creates the action types of Sluice.
+    pub fn types_of_sluice(&self) {
+        for category in Category::ALL {
+            let spec = ActionTypeSpec::new(category.name(), "Sluice");
+            let spec = category.properties().iter().fold(spec, |spec, property| match property.role {
+                Role::Query => spec.queryable(property.name),
+                _ => spec.property(property.name),
+            });
+            self.action_type(spec);
+        }
     }
 
     /// Creates a pipeline.

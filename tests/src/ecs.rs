@@ -74,6 +74,14 @@ impl EcsWorld {
     /// # Panics
     /// When the emulator does not play along.
     pub async fn service(&self, account: &str, image: &str, on_trouble: OnTrouble) {
+        self.service_called("web", account, image, on_trouble).await;
+    }
+
+    /// The same for a service, and a family of task definitions, with another name.
+    ///
+    /// # Panics
+    /// When the emulator does not play along.
+    pub async fn service_called(&self, name: &str, account: &str, image: &str, on_trouble: OnTrouble) {
         let ecs = self.client(account).await;
         ecs.create_cluster().cluster_name("dev").send().await.expect("a cluster");
         let port = PortMapping::builder().container_port(80).build();
@@ -81,7 +89,7 @@ impl EcsWorld {
             ContainerDefinition::builder().name(CONTAINER).image(image).memory(64).port_mappings(port).build();
         let definition = ecs
             .register_task_definition()
-            .family("web")
+            .family(name)
             .network_mode(NetworkMode::Awsvpc)
             .container_definitions(container)
             .tags(Tag::builder().key("team").value("billing").build());
@@ -92,25 +100,37 @@ impl EcsWorld {
             .deployment_circuit_breaker(breaker)
             .maximum_percent(if rolls_back { 200 } else { 100 })
             .minimum_healthy_percent(100);
-        let service = ecs.create_service().cluster("dev").service_name("web").task_definition("web:1").desired_count(1);
+        let service = ecs.create_service().cluster("dev").service_name(name).task_definition(name).desired_count(1);
         service.deployment_configuration(settings.build()).send().await.expect("a service");
     }
 
-    /// The service now.
+    /// The service `web` now.
     ///
     /// # Panics
     /// When there is none.
     pub async fn describe(&self, account: &str) -> Service {
-        let answer = self.client(account).await.describe_services().cluster("dev").services("web").send().await;
+        self.describe_called("web", account).await
+    }
+
+    async fn describe_called(&self, name: &str, account: &str) -> Service {
+        let answer = self.client(account).await.describe_services().cluster("dev").services(name).send().await;
         answer.expect("an answer").services.and_then(|services| services.into_iter().next()).expect("the service")
     }
 
-    /// The image that the service runs, or tries to.
+    /// The image that the service `web` runs, or tries to.
     ///
     /// # Panics
     /// When there is no service.
     pub async fn running(&self, account: &str) -> String {
-        let service = self.describe(account).await;
+        self.running_in("web", account).await
+    }
+
+    /// The image that a service runs, or tries to.
+    ///
+    /// # Panics
+    /// When there is no such service.
+    pub async fn running_in(&self, name: &str, account: &str) -> String {
+        let service = self.describe_called(name, account).await;
         let call = self.client(account).await.describe_task_definition();
         let answer = call.task_definition(service.task_definition().expect("a task definition")).send().await;
         let definition = answer.expect("an answer").task_definition.expect("a task definition");

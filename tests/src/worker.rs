@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::query_parameters::ListContainersOptionsBuilder;
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -153,7 +153,7 @@ impl WorkerProcess {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// What is in the engine of its runs: a label or a name of each container.
+    /// What is in the engine of its runs: a label or a name of each container, network and volume.
     ///
     /// # Panics
     /// When the engine does not answer.
@@ -167,24 +167,58 @@ impl WorkerProcess {
         let docker = docker.unwrap_or_else(|error| panic!("{error}"));
         let options = ListContainersOptionsBuilder::default().all(true).build();
         let containers = docker.list_containers(Some(options)).await.unwrap_or_else(|error| panic!("{error}"));
+        let networks =
+            docker.list_networks(None::<ListNetworksOptions>).await.unwrap_or_else(|error| panic!("{error}"));
+        let volumes = docker.list_volumes(None::<ListVolumesOptions>).await.unwrap_or_else(|error| panic!("{error}"));
         // What was taken over is called by the run's name and more, and a warm container has its run in its name alone.
         let is_own = |text: &String| runs.iter().any(|run| text.trim_start_matches("/sluice-").starts_with(run));
-        let texts = containers.into_iter().map(|container| {
+        let containers = containers.into_iter().map(|container| {
             let labels = container.labels.unwrap_or_default().into_values();
             labels.chain(container.names.unwrap_or_default()).find(is_own)
         });
-        texts.flatten().collect()
+        let networks = networks.into_iter().map(|network| network.labels.unwrap_or_default());
+        let volumes = volumes.volumes.unwrap_or_default().into_iter().map(|volume| volume.labels);
+        let labelled = networks.chain(volumes).map(|labels| labels.into_values().find(is_own));
+        containers.chain(labelled).flatten().collect()
+    }
+
+    /// What is in its state directory and should have gone: workspaces of runs, what was fetched, what waits to be done.
+    #[must_use]
+    pub fn left_in_state(&self) -> Vec<PathBuf> {
+        let entries = |folder: &Path| {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        let fetched = entries(&self.state).into_iter().filter(|path| name(path).starts_with("fetch-"));
+        let workspaces = entries(&self.state.join("runs")).into_iter().flat_map(|run| entries(&run));
+        let workspaces = workspaces.filter(|path| ["source", "builds", "job"].contains(&name(path).as_str()));
+        let waiting = ["warm", "left-in-engine", "shipments"].map(|folder| entries(&self.state.join(folder)));
+        let waiting = waiting.into_iter().flatten().filter(|path| name(path) != "lock");
+        fetched.chain(workspaces).chain(waiting).collect()
     }
 
     /// The logs of all its builds.
     #[must_use]
     pub fn build_logs(&self) -> Vec<String> {
+        self.logs_of_builds().into_iter().map(|(_, log)| log).collect()
+    }
+
+    /// The same, each with the run that it is of.
+    #[must_use]
+    pub fn logs_of_builds(&self) -> Vec<(String, String)> {
         let runs = std::fs::read_dir(self.state.join("runs")).into_iter().flatten().flatten();
         let mut runs: Vec<PathBuf> = runs.map(|run| run.path()).collect();
         runs.sort();
-        let logs = runs.iter().flat_map(|run| std::fs::read_dir(run.join("logs")).into_iter().flatten().flatten());
-        logs.map(|log| std::fs::read_to_string(log.path()).unwrap_or_default()).collect()
+        let logs = runs.iter().flat_map(|run| {
+            let logs = std::fs::read_dir(run.join("logs")).into_iter().flatten().flatten();
+            logs.map(|log| (name(run), std::fs::read_to_string(log.path()).unwrap_or_default()))
+        });
+        logs.collect()
     }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Looks until there is something, for a minute at the most.

@@ -219,30 +219,48 @@ fn under_account(mut parts: Parts, account: &str) -> Parts {
     parts
 }
 
-/// A request that is none of this service's, with what a test wants to go wrong with it. Those of DynamoDB are named
-/// `dynamodb:UpdateItem` and so on.
-async fn past(service: &Service, cut: &Cut, parts: Parts, body: Bytes) -> Response<Body> {
-    let target = header(&parts, "x-amz-target").and_then(|target| target.strip_prefix("DynamoDB_20120810."));
-    let disturbance = target.and_then(|operation| service.disturbances.of(&format!("dynamodb:{operation}")));
-    let error = |status: u16, code: &str| {
-        let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "not now" });
-        json_response(StatusCode::from_u16(status).unwrap_or_default(), &body)
-    };
-    match disturbance {
-        None => through(service, parts, body).await,
-        Some(Disturbance::Throttle) => error(400, "ThrottlingException"),
-        Some(Disturbance::InternalError) => error(500, "InternalServerError"),
-        Some(Disturbance::CloseBefore) => cut_off(cut),
-        Some(Disturbance::CloseAfter) => {
-            through(service, parts, body).await;
-            cut_off(cut)
-        }
-        Some(Disturbance::Delay(time)) => {
+/// What the targets of requests in JSON begin with, and what this harness calls their service.
+const OTHERS: &[(&str, &str)] = &[
+    ("AmazonEC2ContainerServiceV20141113", "ecs"),
+    ("AmazonSQS", "sqs"),
+    ("DynamoDB_20120810", "dynamodb"),
+    ("Logs_20140328", "logs"),
+];
+
+/// A request that is none of this service's, with what a test wants to go wrong with it. Those of other services are
+/// named `dynamodb:UpdateItem` and so on. What changes an ECS service is in the ledger too.
+async fn past(service: &Arc<Service>, cut: &Cut, parts: Parts, body: Bytes) -> Response<Body> {
+    let Some(operation) = operation(&parts) else { return through(service, parts, body).await };
+    let disturbance = service.disturbances.of(&operation);
+    let (status, code) = match disturbance {
+        Some(Disturbance::Throttle) => (StatusCode::BAD_REQUEST, "ThrottlingException"),
+        Some(Disturbance::InternalError) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+        Some(Disturbance::CloseBefore) => return cut_off(cut),
+        Some(Disturbance::CloseAfter | Disturbance::Delay(_)) | None => {
+            if operation == "ecs:UpdateService" {
+                let call = call_of(service, &parts, operation, disturbance);
+                let input = serde_json::from_slice(&body).unwrap_or_default();
+                service.apply(|state, _| record(state, &call, input, None));
+            }
             let response = through(service, parts, body).await;
-            tokio::time::sleep(time).await;
-            response
+            return match disturbance {
+                Some(Disturbance::CloseAfter) => cut_off(cut),
+                Some(Disturbance::Delay(time)) => {
+                    tokio::time::sleep(time).await;
+                    response
+                }
+                _ => response,
+            };
         }
-    }
+    };
+    json_response(status, &json!({ "__type": code, "message": "not now" }))
+}
+
+/// What a request in JSON to another service asks for.
+fn operation(parts: &Parts) -> Option<String> {
+    let (service, operation) = header(parts, "x-amz-target")?.split_once('.')?;
+    let (_, name) = OTHERS.iter().find(|(target, _)| *target == service)?;
+    Some(format!("{name}:{operation}"))
 }
 
 async fn through(service: &Service, parts: Parts, body: Bytes) -> Response<Body> {

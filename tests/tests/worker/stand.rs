@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use runner::queue::codepipeline::action_type::{Category, Role};
 use runner::store::Table;
 use sluice_tests::aws::{ACCOUNT, AwsEmulator, REGION};
-use sluice_tests::codepipeline::{ActionSpec, ActionTypeSpec, CodePipeline, Given, PipelineSpec, Settings};
+use sluice_tests::codepipeline::{ActionSpec, CodePipeline, Given, PipelineSpec, Settings};
 use sluice_tests::ecs::EcsWorld;
 use sluice_tests::images;
 use sluice_tests::table::{TABLE, table};
@@ -42,16 +41,7 @@ impl Stand {
     async fn on(emulator: AwsEmulator, settings: Settings) -> Self {
         let image = images::busybox().await;
         let service = CodePipeline::start_with(&emulator, settings).await;
-        for category in Category::ALL {
-            let mut spec = ActionTypeSpec::new(category.name(), "Sluice");
-            for property in category.properties() {
-                spec = match property.role {
-                    Role::Query => spec.queryable(property.name),
-                    _ => spec.property(property.name),
-                };
-            }
-            service.action_type(spec);
-        }
+        service.types_of_sluice();
         Self { ecs: EcsWorld::of(emulator), service, folder: tempfile::tempdir().unwrap(), image }
     }
 
