@@ -116,11 +116,8 @@ impl Fleet {
         let mut members = Vec::new();
         for number in 0..run.workers {
             let line = Line::to(service.endpoint().trim_start_matches("http://").to_owned()).await;
-            // The queue's URL names the emulator; what is said to it goes along the line too.
-            let (_, path) = work.queue.split_once("//").and_then(|(_, rest)| rest.split_once('/')).unwrap_or_default();
-            let queue = format!("http://{}/{path}", line.host);
             let mut spec = WorkerSpec::new(&format!("http://{}", line.host), ACCOUNT, image);
-            spec = spec.with(&["--table", TABLE, "--seats", "3", "--queue", &queue]);
+            spec = spec.with(&["--table", TABLE, "--seats", "3", "--queue", &work.queue]);
             spec.environment.extend(engine.iter().map(|engine| ("DOCKER_HOST".to_owned(), engine.host())));
             let worker = WorkerProcess::start(&spec, &folder.join(format!("worker-{number}")));
             members.push(Member { line, spec, worker });

@@ -191,7 +191,7 @@ impl WorkerProcess {
         };
         let fetched = entries(&self.state).into_iter().filter(|path| name(path).starts_with("fetch-"));
         let workspaces = entries(&self.state.join("runs")).into_iter().flat_map(|run| entries(&run));
-        let workspaces = workspaces.filter(|path| ["source", "builds", "job"].contains(&name(path).as_str()));
+        let workspaces = workspaces.filter(|path| ["source", "builds"].contains(&name(path).as_str()));
         let waiting = ["warm", "left-in-engine", "shipments"].map(|folder| entries(&self.state.join(folder)));
         let waiting = waiting.into_iter().flatten().filter(|path| name(path) != "lock");
         fetched.chain(workspaces).chain(waiting).collect()

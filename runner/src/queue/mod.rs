@@ -210,7 +210,7 @@ pub trait Queue: Send + Sync {
         None
     }
 
-    /// Gives back what a dropped [`Queue::poll`] has fetched since: there will be no further one.
+    /// Gives back what a dropped [`Queue::poll`] has fetched since: there will be no further one for a while.
     async fn leave(&self) {}
 }
 

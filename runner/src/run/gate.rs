@@ -36,11 +36,12 @@ impl Run {
             }
         };
         let (outcome, why) = self.decide(stage, slot, &rendered, entered).await?;
-        if let Some(seat) = self.seat.as_ref().filter(|_| outcome.succeeded()) {
-            // What was stopped meanwhile needs no seat to hear so at its next step.
+        if let Some(seat) = &self.seat {
+            // What was stopped meanwhile needs no seat to hear so at its next step, and nor does the end of what was rejected.
             tokio::select! {
-                () = seat.sit() => {}
-                _ = self.cancel.requested() => {}
+                () = seat.sit(), if outcome.succeeded() => {}
+                _ = self.cancel.requested(), if outcome.succeeded() => seat.do_without(),
+                else => seat.do_without(),
             }
         }
         self.recorder.tell(What::GateFinished { stage: stage.name.clone(), slot, outcome: outcome.clone(), why });

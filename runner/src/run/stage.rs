@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pipeline_spec::plan::{Action, OnFailure, Stage};
 use tokio::task::JoinSet;
 
 use super::Run;
+use crate::cancel::Reason;
 use crate::event::{Outcome, Slot, What};
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
+
+/// Between two attempts to learn whether the run is still this worker's.
+const ASK: Duration = Duration::from_secs(2);
 
 impl Run {
     /// Carries a stage out. One that is over already is not repeated.
@@ -41,12 +46,26 @@ impl Run {
     /// What the failure of the stage leads to. A stop by the user is no failure: what was begun stays as it is.
     async fn after(&self, stage: &Stage, outcome: Outcome) -> Outcome {
         let failed = !outcome.succeeded() && !matches!(outcome, Outcome::Stopped { .. });
-        if failed && stage.on_failure == OnFailure::Rollback {
+        if failed && stage.on_failure == OnFailure::Rollback && self.is_ours().await {
             for action in stage.actions.iter().rev() {
                 self.roll_back(action).await;
             }
         }
         outcome
+    }
+
+    /// Whether what was deployed is ours to take back: another worker may have the run by now, and have deployed it well.
+    async fn is_ours(&self) -> bool {
+        loop {
+            let settled = tokio::select! {
+                settled = self.recorder.settled() => settled,
+                _ = self.cancel.at_least(Reason::Lost) => return false,
+            };
+            match settled {
+                Err(fault) if fault.kind != FaultKind::Stopped => tokio::time::sleep(ASK).await,
+                settled => return settled.is_ok(),
+            }
+        }
     }
 
     /// All actions of a stage, each as soon as what it needs has succeeded. Those that run when one fails go on.

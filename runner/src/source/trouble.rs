@@ -19,7 +19,8 @@ impl Trouble {
     /// The fault, when there is no remedy left.
     pub(super) fn into_fault(self) -> Fault {
         match self {
-            Self::Final(fault) | Self::Passing(fault) => fault,
+            Self::Final(fault) => fault,
+            Self::Passing(fault) => fault.away(),
             Self::Damaged(fault) => fault.hint("the repository's objects are damaged: check the disk and the remote"),
         }
     }
@@ -109,7 +110,8 @@ mod tests {
     fn check(code: ErrorCode, class: ErrorClass, said: &str, kind: FaultKind, passing: bool) {
         let trouble = of_remote("https://h/r", "log in", &git2::Error::new(code, class, said));
         assert_eq!(matches!(trouble, Trouble::Passing(_)), passing, "{said}");
-        assert_eq!(trouble.into_fault().kind, kind, "{said}");
+        let fault = trouble.into_fault();
+        assert_eq!((fault.kind, fault.away), (kind, passing), "{said}: what may pass is waited for");
     }
 
     #[test]

@@ -262,9 +262,16 @@ impl Workshop for JobShop {
     async fn clear_lost(&self, kept: &[String]) {
         self.engine.sweep(&self.folders.warm()).await;
         for run in self.folders.runs_of_jobs().iter().filter(|run| !kept.contains(run)) {
-            if let Err(fault) = lost::clear(&*self.shared.sandboxes, &self.folders, run).await {
-                tracing::warn!(run, %fault, "what a lost run left cannot be cleared away");
-            }
+            self.clear(run).await;
+        }
+    }
+
+    async fn clear(&self, run: &str) {
+        if !self.folders.run(run).job().exists() {
+            return;
+        }
+        if let Err(fault) = lost::clear(&*self.shared.sandboxes, &self.folders, run).await {
+            tracing::warn!(run, %fault, "what a lost run left cannot be cleared away");
         }
     }
 

@@ -170,14 +170,15 @@ fn listen_to_signals(standing: Arc<Standing>, stop: Cancel) {
 
 /// Drains when EC2 announces that the machine goes away. Elsewhere than on EC2 it stops looking.
 async fn heed(notices: Notices, standing: Arc<Standing>) {
-    let mut silent = 0;
-    while silent < 3 {
+    // A busy machine may not answer now and then; one that never has is not one of EC2's.
+    let (mut silent, mut answered) = (0, false);
+    while answered || silent < 3 {
         match notices.look().await {
             Notice::Leaving(why) => {
                 tracing::warn!(why, "draining: jobs that run are finished, no more are taken");
                 return standing.set(Mode::Draining);
             }
-            Notice::None => silent = 0,
+            Notice::None => answered = true,
             Notice::NoService => silent += 1,
         }
         tokio::time::sleep(NOTICES).await;

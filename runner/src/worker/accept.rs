@@ -13,6 +13,9 @@ use crate::store::ledger::{Entry, Taken};
 /// How often an offer is asked for before it is left to the queue's next poll.
 const TRIES: u32 = 3;
 
+/// How many processes may end while they have one job.
+const MOST_ENDED: u32 = 20;
+
 /// Does a job that was offered and entered, and reports it.
 pub(super) async fn offered(worker: &std::sync::Arc<Worker>, held: Held, seat: Option<OwnedSemaphorePermit>) {
     if let Some(life) = settle(worker, held).await {
@@ -28,10 +31,7 @@ pub(super) async fn entered(worker: &Worker, offer: Offer, active: Active) -> Op
             tracing::debug!(job = id, "somebody else has the job, or it is over");
             None
         }
-        Ok(held) => {
-            worker.wake_turns().await;
-            held
-        }
+        Ok(held) => held,
         Err(fault) => {
             tracing::warn!(job = id, %fault, "the job was not taken");
             None
@@ -63,7 +63,13 @@ async fn enter(worker: &Worker, offer: Offer, active: Active) -> Result<Option<H
     let job = Job::offered(offer, &worker.config.owner);
     let entry = match worker.ledger.take(&job.ticket.job, &worker.holder(), &job.text()?).await? {
         Taken::Ours(entry) => entry,
-        Taken::Held { .. } => return Ok(None),
+        Taken::Held { body, .. } => {
+            // A message of which its holder knows nothing any more would come again and again, until it were a dead letter.
+            if Job::parse(&job.ticket.job, &body).is_ok_and(|held| held.ticket.is_spent()) {
+                worker.queue.let_go(&job.ticket, LetGo::ForGood).await?;
+            }
+            return Ok(None);
+        }
         // It was offered a second time.
         Taken::Closed => return worker.queue.let_go(&job.ticket, LetGo::ForGood).await.map(|()| None),
     };
@@ -105,9 +111,22 @@ async fn taken(worker: &Worker, entry: &Entry, active: Active) -> Result<Option<
     // What cannot be read is not taken from those who can read it.
     Job::parse(&entry.job, &entry.body)?;
     match worker.ledger.take(&entry.job, &worker.holder(), &entry.body).await? {
-        Taken::Ours(entry) => Ok(Some(Held { job: read(worker, &entry).await?, entry, _active: active })),
+        Taken::Ours(entry) => counted(worker, Held { job: read(worker, &entry).await?, entry, _active: active }).await,
         Taken::Held { .. } | Taken::Closed => Ok(None),
     }
+}
+
+/// Counts the process that ended while it had a job. One that takes each of its workers with it must not go round in the
+/// fleet for ever, and no queue knows of it any more.
+async fn counted(worker: &Worker, mut held: Held) -> Result<Option<Held>, Fault> {
+    let Step::Accepted { parked: false, ended, .. } = &mut held.job.step else { return Ok(Some(held)) };
+    *ended += 1;
+    if *ended > MOST_ENDED {
+        let message = format!("given up: {ended} worker processes have ended while they had this job");
+        let failure = Some(Refusal { kind: FailureKind::SystemUnavailable, message });
+        held.job.step = Step::Finished { result: JobResult { failure, ..JobResult::default() } };
+    }
+    Ok((held.write(worker).await? == Lease::Ours).then_some(held))
 }
 
 /// Takes an offered job from the queue; one that is ours already goes on. `None`: it is not ours.
@@ -137,7 +156,7 @@ async fn settle(worker: &std::sync::Arc<Worker>, mut held: Held) -> Option<Life>
 /// Writes down that the queue counts on us.
 async fn begun(worker: &Worker, mut held: Held, run: String, on: String) -> Option<Life> {
     held.job.step = match &held.job.order {
-        Ok(_) => Step::Accepted { run, on, parked: false },
+        Ok(_) => Step::Accepted { run, on, parked: false, ended: 0 },
         Err(refusal) => {
             let failure = Some(refusal.clone());
             Step::Finished { result: JobResult { failure, ..JobResult::default() } }

@@ -65,7 +65,11 @@ impl Worker {
         loop {
             match self.standing.mode() {
                 Mode::Draining => return None,
-                Mode::Paused => self.standing.mode_other_than(Mode::Paused).await,
+                Mode::Paused => {
+                    // What a poll that was given up has found since is for others.
+                    self.queue.leave().await;
+                    self.standing.mode_other_than(Mode::Paused).await;
+                }
                 Mode::Working => {
                     let permit = tokio::select! {
                         permit = Arc::clone(&self.seats).acquire_owned() => permit.ok()?,
@@ -87,12 +91,17 @@ impl Worker {
 
     /// Takes what was offered. Jobs are written down in the order in which they were sent, before any is begun.
     async fn take(self: &Arc<Self>, offers: Vec<Offer>) {
+        let mut entered = false;
         for offer in offers {
             let seat = Arc::clone(&self.seats).try_acquire_owned().ok();
             let Some(active) = self.begin_anew(&offer.ticket) else { continue };
             let Some(held) = accept::entered(self, offer, active).await else { continue };
+            entered = true;
             let worker = Arc::clone(self);
             self.tasks.spawn(async move { accept::offered(&worker, held, seat).await });
+        }
+        if entered {
+            self.wake_turns().await;
         }
     }
 }

@@ -45,8 +45,14 @@ impl Held {
         let written = self.write(worker).await;
         match &written {
             Ok(Lease::Ours) => {
-                if let Err(fault) = worker.queue.let_go(&ticket, LetGo::ForGood).await {
-                    tracing::warn!(job = self.entry.job, %fault, "the message of the job will be offered again");
+                let let_go = worker.queue.let_go(&ticket, LetGo::ForGood);
+                match tokio::time::timeout(worker.config.rhythm.heartbeat, let_go).await {
+                    Ok(Ok(())) => {}
+                    // Whoever is offered it finds in the ledger that nobody needs it.
+                    Ok(Err(fault)) => {
+                        tracing::warn!(job = self.entry.job, %fault, "the message of the job will be offered again");
+                    }
+                    Err(_) => tracing::warn!(job = self.entry.job, "the message of the job will be offered again"),
                 }
             }
             Ok(Lease::Lost) => {}

@@ -41,6 +41,9 @@ pub enum Step {
         /// Whether it waits for people, and was left to whoever comes by.
         #[serde(default)]
         parked: bool,
+        /// How many processes have ended while they had it.
+        #[serde(default)]
+        ended: u32,
     },
     /// It has this result, which the queue may not know yet.
     Finished {

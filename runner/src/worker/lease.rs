@@ -13,7 +13,8 @@ use crate::store::ledger::Entry;
 const ELSEWHERE: u32 = 2;
 
 /// Renews the leases and asks whether the job is still wanted, until it is not. The message of a run that has left its
-/// seat is given up, and so is one that cannot be held for much longer.
+/// seat is given up, and so is one that cannot be held for much longer, or that was not held for long enough: in a fleet
+/// the ledger decides who does a job, and not the queue.
 pub(super) async fn hear(
     worker: &Arc<Worker>,
     held: &mut Held,
@@ -38,11 +39,23 @@ pub(super) async fn hear(
         if let Some(turn) = turn.as_deref_mut() {
             turn::renew(worker, turn).await;
         }
-        match worker.queue.heartbeat(&held.job.ticket, order).await {
+        // A queue that takes its time to answer must not cost the lease.
+        let ticket = held.job.ticket.clone();
+        let asked = worker.queue.heartbeat(&ticket, order);
+        let Some(asked) = keep(worker, held, turn.as_deref_mut(), asked).await else { return End::Lost };
+        match asked {
             Ok(Wanted::Yes) => (elsewhere, told) = (0, None),
             Ok(Wanted::No { why }) => return End::Unwanted(why),
-            Ok(Wanted::Elsewhere) if elsewhere + 1 >= ELSEWHERE => return End::Elsewhere,
-            Ok(Wanted::Elsewhere) => elsewhere += 1,
+            Ok(Wanted::Elsewhere) if elsewhere + 1 < ELSEWHERE => elsewhere += 1,
+            Ok(Wanted::Elsewhere) if worker.config.table.is_some() => {
+                tracing::info!(
+                    job = held.entry.job,
+                    "the message was handed out again; the ledger alone carries the job"
+                );
+                held.job.ticket.receipt.clear();
+                elsewhere = 0;
+            }
+            Ok(Wanted::Elsewhere) => return End::Elsewhere,
             Err(fault) if told.as_ref() == Some(&fault.message) => {}
             Err(fault) => {
                 let (job, hint) = (&held.entry.job, fault.hint.as_deref());

@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::held::{Held, Lease};
 use super::turn::{self, Waited};
 use super::work::do_work;
-use super::{Claim, Step, Worker, lease, outbox};
+use super::{Claim, LAST_RESULTS, Mode, Step, Worker, lease, outbox};
 use crate::cancel::Reason;
 use crate::clock;
 use crate::queue::{FailureKind, JobOrder, JobResult, LetGo, Refusal};
@@ -105,6 +105,7 @@ impl Life {
 
     /// Writes the result down, for as long as that takes: without it a restart would do the work again.
     async fn written(&mut self, worker: &Arc<Worker>) -> bool {
+        let mut drained_for = Duration::ZERO;
         loop {
             match self.held.write(worker).await {
                 Ok(Lease::Ours) => return true,
@@ -113,7 +114,14 @@ impl Life {
                     return false;
                 }
                 Err(fault) => {
-                    tracing::error!(job = self.held.entry.job, %fault, "a result cannot be written down yet");
+                    let job = &self.held.entry.job;
+                    if worker.standing.mode() == Mode::Draining && drained_for >= LAST_RESULTS {
+                        // The record knows how the run ended, and whoever has the job next tells it.
+                        tracing::error!(job, %fault, "a result is left to the next start, or to another worker");
+                        return false;
+                    }
+                    tracing::warn!(job, %fault, "a result cannot be written down yet");
+                    drained_for += worker.config.rhythm.heartbeat;
                     tokio::time::sleep(worker.config.rhythm.heartbeat).await;
                 }
             }
@@ -129,7 +137,13 @@ impl Life {
         let standing = worker.standing.begin(&self.held.entry.job, &claim.run, order, clock::now());
         let seat = match self.place(worker, order).await {
             Ok(permit) => Arc::new(Seat::taken(Arc::clone(&worker.seats), permit)),
-            Err(end) => return end,
+            Err(end) => {
+                // An earlier process may have begun it, and its build would go on with nobody to stop it.
+                if matches!(end, End::Unwanted(_) | End::Lost | End::Elsewhere) {
+                    worker.workshop.clear(&claim.run).await;
+                }
+                return end;
+            }
         };
         let cancel = worker.stop.child();
         standing.seated(&seat);
@@ -197,9 +211,15 @@ impl Life {
     }
 
     /// Gives a job that was not begun back to its queue. One that was, or that the queue does not know any more, is left
-    /// to whoever comes by: the ledger alone carries it.
+    /// to whoever comes by: the ledger alone carries it. So is every job of a fleet: a queue counts what it hands out, and
+    /// takes what it has handed out often for a dead letter.
     async fn give_back(mut self, worker: &Worker, order: &JobOrder) {
         self.held.renew_ticket(worker);
+        if worker.config.table.is_some()
+            && let Err(fault) = self.held.give_message_up(worker).await
+        {
+            tracing::warn!(job = self.held.entry.job, %fault, "the ledger cannot be written; the message is given back");
+        }
         let begun = order.turn.as_ref().is_some_and(|turn| turn.begun);
         if begun || self.held.job.ticket.is_spent() {
             if let Err(fault) = self.held.park(worker).await {

@@ -10,6 +10,7 @@ mod hearing;
 mod held;
 mod job;
 mod lease;
+mod left;
 mod life;
 mod outbox;
 mod result;
@@ -101,6 +102,9 @@ pub trait Workshop: Send + Sync {
     /// Clears away what runs left on this machine that were lost while this worker was gone. `kept` are its own runs.
     async fn clear_lost(&self, kept: &[String]);
 
+    /// Clears away what an earlier process of this machine left of a run that nobody here goes on with.
+    async fn clear(&self, run: &str);
+
     /// Buckets with the rights of a job, or the worker's own.
     fn buckets(&self, access: Option<Arc<dyn Access>>) -> Arc<dyn Buckets>;
 
@@ -132,7 +136,7 @@ pub struct Worker {
     /// Woken when a turn of this machine has ended, or somebody has lined up for one.
     turns: Notify,
     /// What the ledger said last to those that wait for their turn, and when.
-    seen: tokio::sync::Mutex<Option<(Instant, Arc<Vec<Entry>>)>>,
+    seen: tokio::sync::Mutex<Option<(Instant, Arc<Vec<turn::Waiter>>)>>,
     tasks: TaskTracker,
 }
 
@@ -198,63 +202,6 @@ impl Worker {
         Ok(())
     }
 
-    /// Goes on with what an earlier process of this worker left.
-    async fn recover(self: &Arc<Self>) -> Result<(), Fault> {
-        let mut own = self.open_jobs().await?;
-        own.retain(|entry| entry.owner == self.config.owner);
-        let runs: Vec<String> =
-            own.iter().filter_map(|entry| Job::parse(&entry.job, &entry.body).ok()?.run()).collect();
-        self.workshop.clear_lost(&runs).await;
-        for entry in own {
-            if !self.serves(&entry) {
-                let hint = "start the worker with the queue, or for the types of action, that it had";
-                tracing::warn!(job = entry.job, hint, "a job of an earlier process is left: its queue is another one");
-                continue;
-            }
-            let Some(active) = self.begin(&entry.job) else { continue };
-            tracing::info!(job = entry.job, "going on with a job of an earlier process");
-            // A job that was only offered is settled before the next poll, which would offer it a second time.
-            let life = accept::recovered(self, &entry, active).await;
-            let worker = Arc::clone(self);
-            if let Some(life) = life {
-                self.tasks.spawn(async move { life.live(&worker).await });
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the jobs of workers whose lease ran out.
-    async fn take_over(self: &Arc<Self>) -> Result<(), Fault> {
-        let now = clock::now();
-        for entry in self.open_jobs().await? {
-            if entry.until > now || self.standing.mode() != Mode::Working || !self.may_take_over(&entry) {
-                continue;
-            }
-            // Another worker may have a seat for it; a result needs none.
-            let seat = Arc::clone(&self.seats).try_acquire_owned().ok();
-            let work_is_left = !Job::parse(&entry.job, &entry.body).is_ok_and(|job| job.is_finished());
-            let Some(active) = self.begin(&entry.job).filter(|_| seat.is_some() || !work_is_left) else { continue };
-            tracing::warn!(job = entry.job, from = entry.owner, "the worker that held a job has let go of it");
-            if let Some(life) = accept::taken_over(self, &entry, active).await {
-                let (worker, life) = (Arc::clone(self), life.seated(seat));
-                self.tasks.spawn(async move { life.live(&worker).await });
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a job can be reported where this worker's jobs come from. What cannot be read is said so when it is taken.
-    fn serves(&self, entry: &Entry) -> bool {
-        let job = Job::parse(&entry.job, &entry.body);
-        job.map_or(true, |job| self.queue.serves(&job.ticket, job.order.as_ref().ok()))
-    }
-
-    /// Whether the job of another worker may become this one's: pools are machines of one kind, and trust.
-    fn may_take_over(&self, entry: &Entry) -> bool {
-        let Ok(Job { order: Ok(order), .. }) = Job::parse(&entry.job, &entry.body) else { return self.serves(entry) };
-        (order.pool.is_empty() || self.config.pools.contains(&order.pool)) && self.serves(entry)
-    }
-
     /// The jobs in the ledger; turns are kept there too.
     async fn open_jobs(&self) -> Result<Vec<Entry>, Fault> {
         let mut open = self.ledger.open().await?;
@@ -262,15 +209,15 @@ impl Worker {
         Ok(open)
     }
 
-    /// The same, for those that wait for their turn: each of them asks the same, and within a moment gets one answer.
-    async fn waiting_jobs(&self) -> Result<Arc<Vec<Entry>>, Fault> {
+    /// Those that wait for their turn: each of them asks the same, and within a moment gets one answer.
+    async fn waiting_jobs(&self) -> Result<Arc<Vec<turn::Waiter>>, Fault> {
         let mut seen = self.seen.lock().await;
         if let Some((at, jobs)) = &*seen
             && at.elapsed() < self.config.rhythm.heartbeat / 4
         {
             return Ok(Arc::clone(jobs));
         }
-        let jobs = Arc::new(self.open_jobs().await?);
+        let jobs = Arc::new(self.open_jobs().await?.iter().filter_map(turn::Waiter::of).collect());
         *seen = Some((Instant::now(), Arc::clone(&jobs)));
         Ok(jobs)
     }

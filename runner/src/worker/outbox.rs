@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::held::{Held, Lease};
-use super::{LAST_RESULTS, Mode, Step, Worker, rhythm};
+use super::{LAST_RESULTS, Mode, Step, Worker, lease, rhythm};
 use crate::queue::Reported;
 
 /// The pause before the second try; it doubles with each.
@@ -20,10 +20,16 @@ pub(super) async fn deliver(worker: &Arc<Worker>, mut held: Held) {
         held.renew_ticket(worker);
         // A worker that lost the job must not report it: whoever has it now will.
         match held.write(worker).await {
-            Ok(Lease::Ours) => match worker.queue.report(&held.job.ticket, &result).await {
-                Ok(reported) => return settled(worker, held, reported, result.failure.is_none()).await,
-                Err(fault) => tracing::warn!(job = held.entry.job, %fault, "a result cannot be delivered yet"),
-            },
+            Ok(Lease::Ours) => {
+                let ticket = held.job.ticket.clone();
+                match lease::keep(worker, &mut held, None, worker.queue.report(&ticket, &result)).await {
+                    Some(Ok(reported)) => return settled(worker, held, reported, result.failure.is_none()).await,
+                    Some(Err(fault)) => {
+                        tracing::warn!(job = held.entry.job, %fault, "a result cannot be delivered yet")
+                    }
+                    None => return worker.standing.lost(&held.entry.job),
+                }
+            }
             Ok(Lease::Lost) => return worker.standing.lost(&held.entry.job),
             Err(fault) => tracing::warn!(job = held.entry.job, %fault, "the ledger cannot be written"),
         }

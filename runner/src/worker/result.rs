@@ -25,6 +25,33 @@ pub(super) fn of(outcome: &Outcome, state: &RunState, links: &[String]) -> JobRe
     JobResult { failure, summary, external_id: external_id(state), variables: variables(state) }
 }
 
+/// All exported variables together, in bytes of names and values (CodePipeline API reference, `PutJobSuccessResult`).
+const VARIABLES: usize = 122_880;
+/// The longest text that is kept, in characters: more than any queue takes, and less than an entry of a ledger.
+const TEXT: usize = 20_000;
+
+/// The same result with room for it in every ledger. Nobody asks for the variables of a message.
+pub(super) fn fitting(mut result: JobResult, is_message: bool) -> JobResult {
+    let cut = |text: &mut String| {
+        if let Some((end, _)) = text.char_indices().nth(TEXT) {
+            text.truncate(end);
+        }
+    };
+    cut(&mut result.summary);
+    let bytes: usize = result.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if is_message {
+        result.variables.clear();
+    } else if bytes > VARIABLES {
+        result.variables.clear();
+        let message = format!("the exported variables are {bytes} bytes; CodePipeline takes {VARIABLES}");
+        result.failure.get_or_insert(Refusal { kind: FailureKind::ConfigurationError, message });
+    }
+    if let Some(failure) = &mut result.failure {
+        cut(&mut failure.message);
+    }
+    result
+}
+
 /// The result of work that broke beside its run.
 pub(super) fn of_fault(fault: &Fault, state: Option<&RunState>, links: &[String]) -> JobResult {
     let refusal = with_links(refusal(fault.kind, &fault.message, fault.hint.as_deref()), links);
@@ -89,4 +116,23 @@ fn external_id(state: &RunState) -> Option<String> {
 /// The exported variables of all actions; of two with one name, that of the later action.
 fn variables(state: &RunState) -> std::collections::BTreeMap<String, String> {
     state.actions.iter().flat_map(|action| action.variables.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_has_room_in_every_ledger() {
+        let failure = Some(Refusal { kind: FailureKind::JobFailed, message: "ü".repeat(30_000) });
+        let long = JobResult { failure, summary: "x".repeat(30_000), ..JobResult::default() };
+        let fits = fitting(long, false);
+        assert_eq!(fits.failure.unwrap().message.chars().count(), TEXT);
+        assert_eq!(fits.summary.len(), TEXT);
+        let variables = [("A".to_owned(), "x".repeat(VARIABLES))].into();
+        let large = JobResult { variables, ..JobResult::default() };
+        let of_action = fitting(large.clone(), false);
+        assert!(of_action.variables.is_empty() && of_action.failure.unwrap().message.contains("122881 bytes"));
+        assert_eq!(fitting(large, true), JobResult::default(), "nobody asks for those of a message");
+    }
 }

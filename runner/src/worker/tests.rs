@@ -1,11 +1,13 @@
 //! A worker between a queue, a workshop and a ledger that tests hold in their hands.
 
+mod fleet;
 mod leases;
 mod offers;
 mod turns;
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -27,6 +29,8 @@ struct Script {
     calls: Calls,
     accepts: Mutex<VecDeque<Result<Accepted, Fault>>>,
     wanted: Mutex<VecDeque<Result<Wanted, Fault>>>,
+    /// Whether heartbeats are never answered.
+    silent: AtomicBool,
 }
 
 impl Script {
@@ -53,6 +57,9 @@ impl Queue for Script {
 
     async fn heartbeat(&self, ticket: &Ticket, _: &JobOrder) -> Result<Wanted, Fault> {
         self.note(format!("heartbeat {} {}", ticket.job, ticket.receipt));
+        if self.silent.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         self.wanted.lock().unwrap().pop_front().unwrap_or(Ok(Wanted::Yes))
     }
 
@@ -78,6 +85,8 @@ impl Queue for Script {
 
 /// Work that lasts until it is told to end, also when it is cancelled.
 struct Bench {
+    cleared: Mutex<Vec<String>>,
+    objection: Mutex<Option<String>>,
     begun: watch::Sender<usize>,
     ends: watch::Sender<bool>,
 }
@@ -112,6 +121,10 @@ impl Workshop for Bench {
 
     async fn clear_lost(&self, _: &[String]) {}
 
+    async fn clear(&self, run: &str) {
+        self.cleared.lock().unwrap().push(run.to_owned());
+    }
+
     fn buckets(&self, _: Option<Arc<dyn Access>>) -> Arc<dyn Buckets> {
         Arc::new(NoBuckets)
     }
@@ -123,7 +136,7 @@ impl Workshop for Bench {
     }
 
     async fn objection(&self) -> Option<String> {
-        None
+        self.objection.lock().unwrap().clone()
     }
 }
 
@@ -138,10 +151,24 @@ struct Stand {
 
 impl Stand {
     fn open() -> Self {
+        Self::of(None)
+    }
+
+    /// A worker of a fleet, whose table is the same ledger.
+    fn of_fleet() -> Self {
+        Self::of(Some("sluice"))
+    }
+
+    fn of(table: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Arc::new(SqliteLedger::open(folder.path()).unwrap());
         let queue = Arc::new(Script::default());
-        let bench = Arc::new(Bench { begun: watch::Sender::new(0), ends: watch::Sender::new(false) });
+        let bench = Arc::new(Bench {
+            cleared: Mutex::default(),
+            objection: Mutex::default(),
+            begun: watch::Sender::new(0),
+            ends: watch::Sender::new(false),
+        });
         let rhythm = Rhythm {
             poll: Duration::from_millis(20),
             longest: Duration::from_millis(20),
@@ -154,7 +181,7 @@ impl Stand {
             seats: 1,
             rhythm,
             takes_over: true,
-            table: None,
+            table: table.map(str::to_owned),
         };
         let worker = Worker::new(
             config,
@@ -225,7 +252,7 @@ fn order(job: &str, turn: Option<Turn>) -> JobOrder {
 }
 
 fn accepted(job: &str) -> Step {
-    Step::Accepted { run: format!("run-{job}"), on: "us".to_owned(), parked: false }
+    Step::Accepted { run: format!("run-{job}"), on: "us".to_owned(), parked: false, ended: 0 }
 }
 
 /// A job of CodePipeline.

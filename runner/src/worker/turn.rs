@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Job, Mode, Worker, rhythm};
@@ -72,13 +73,14 @@ pub(super) async fn wait(worker: &Worker, job: &str, turn: &Turn, seat: &mut Opt
 async fn look(worker: &Worker, job: &str, turn: &Turn) -> Result<Look, Fault> {
     if !turn.begun {
         let (now, mut must_wait) = (clock::now(), false);
-        for entry in worker.waiting_jobs().await?.iter().filter(|entry| entry.job != job) {
-            let Some(other) = turn_of(entry, now).filter(|other| other.group == turn.group) else { continue };
-            let newer = (&other.sent, &entry.job) > (&turn.sent, &job.to_owned());
+        let waiters = worker.waiting_jobs().await?;
+        let others = waiters.iter().filter(|other| other.job != job && other.turn.group == turn.group);
+        for other in others.filter(|other| other.counts(now)) {
+            let newer = (other.turn.sent.as_str(), other.job.as_str()) > (turn.sent.as_str(), job);
             match turn.order {
-                Order::Superseded if newer => return Ok(Look::Superseded { by: entry.job.clone() }),
-                Order::Superseded => must_wait |= other.begun,
-                Order::Queued => must_wait |= other.begun || !newer,
+                Order::Superseded if newer => return Ok(Look::Superseded { by: other.job.clone() }),
+                Order::Superseded => must_wait |= other.turn.begun,
+                Order::Queued => must_wait |= other.turn.begun || !newer,
             }
         }
         if must_wait {
@@ -86,22 +88,41 @@ async fn look(worker: &Worker, job: &str, turn: &Turn) -> Result<Look, Fault> {
         }
     }
     let holder = Holder { owner: format!("{}/{job}", worker.config.owner), ..worker.holder() };
-    match worker.ledger.take(&format!("{PREFIX}{}", turn.group), &holder, "").await? {
+    match worker.ledger.take(&entry_of(&turn.group), &holder, "").await? {
         Taken::Ours(entry) => Ok(Look::Come(entry)),
         Taken::Held { .. } | Taken::Closed => Ok(Look::Wait),
     }
 }
 
-/// The turn that an open job waits for or has; `None` when nobody need mind it. One that is finished only has its result
-/// told. One that nobody holds may never be done, unless it was begun or the ledger alone carries it: then it is gone on
-/// with by whoever comes by, and a newer one that overtook it would be undone by it.
-fn turn_of(entry: &Entry, now: Timestamp) -> Option<Turn> {
-    let job = Job::parse(&entry.job, &entry.body).ok()?;
-    let carried = job.ticket.is_spent();
-    if job.is_finished() {
-        return None;
+/// The name of the entry of a group's turn. A name that no ledger has room for is told by its digest.
+fn entry_of(group: &str) -> String {
+    match group.len() {
+        0..=512 => format!("{PREFIX}{group}"),
+        _ => format!("{PREFIX}{}", hex::encode(Sha256::digest(group))),
     }
-    job.order.ok()?.turn.filter(|turn| turn.begun || carried || entry.until > now)
+}
+
+/// An open job that waits for its turn, or has it.
+pub(super) struct Waiter {
+    job: String,
+    until: Timestamp,
+    turn: Turn,
+    carried: bool,
+}
+
+impl Waiter {
+    /// What a job's entry says of its turn; `None` when nobody need mind it. One that is finished only has its result told.
+    pub(super) fn of(entry: &Entry) -> Option<Self> {
+        let job = Job::parse(&entry.job, &entry.body).ok().filter(|job| !job.is_finished())?;
+        let carried = job.ticket.is_spent();
+        Some(Self { job: entry.job.clone(), until: entry.until, turn: job.order.ok()?.turn?, carried })
+    }
+
+    /// Whether it counts. One that nobody holds may never be done, unless it was begun or the ledger alone carries it: then
+    /// it is gone on with by whoever comes by, and a newer one that overtook it would be undone by it.
+    fn counts(&self, now: Timestamp) -> bool {
+        self.turn.begun || self.carried || self.until > now
+    }
 }
 
 /// Keeps the turn with the lease of its job.

@@ -26,7 +26,11 @@ pub(super) async fn do_work(
     let prepared = worker.workshop.run(claim, order, access.clone(), Arc::clone(seat), cancel).await;
     let Prepared { run, ownership: _ownership } = match prepared {
         Ok(prepared) => prepared,
-        Err(fault) => return result::of_fault(&fault, None, &[]),
+        Err(fault) => {
+            // An earlier process may have begun it, and its build would go on with nobody to stop it.
+            worker.workshop.clear(&claim.run).await;
+            return result::of_fault(&fault, None, &[]);
+        }
     };
     let outcome = run.carry_out().await;
     // What CodePipeline is told is masked, as all that leaves a run is; files are found by their true names.
@@ -38,7 +42,7 @@ pub(super) async fn do_work(
     {
         return result::of_fault(&fault, Some(&state), &links);
     }
-    result::of(&outcome, &state, &links)
+    result::fitting(result::of(&outcome, &state, &links), ticket.delivery.is_some())
 }
 
 /// Puts the outputs where the job wants them.

@@ -116,7 +116,7 @@ impl Work {
         let pipeline = PipelineSpec::new(&name(number)).stage("Source", [ActionSpec::source("checkout", "Source")]);
         service.pipeline(pipeline.stage(stage, [action]));
         let files: Vec<(&str, String)> = match kind {
-            Kind::Serviced => vec![("pipeline.yml", self.with_service()), ("buildspec.yml", SPEC.to_owned())],
+            Kind::Serviced => vec![("pipeline.yml", self.with_service(number)), ("buildspec.yml", SPEC.to_owned())],
             Kind::RollOut => vec![("imagedefinitions.json", definitions(&self.images[1]))],
             Kind::TakenBack => vec![("imagedefinitions.json", definitions(&self.images[2]))],
             Kind::Build | Kind::FailingBuild | Kind::Message => vec![("buildspec.yml", SPEC.to_owned())],
@@ -127,7 +127,8 @@ impl Work {
     }
 
     /// A build that has company.
-    fn with_service(&self) -> String {
+    fn with_service(&self, number: u64) -> String {
+        let project = name(number);
         format!(
             "version: 1
 name: app
@@ -138,6 +139,7 @@ stages:
       - name: build
         build:
           buildspec: buildspec.yml
+          project: {project}
           services:
             store: {{ image: \"{}\", command: [sleep, \"3600\"], readiness: {{ command: \"true\" }} }}
 ",

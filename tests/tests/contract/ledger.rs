@@ -44,7 +44,7 @@ async fn a_new_job_is_the_takers(ledger: &dyn Ledger) {
 async fn a_job_that_is_held_is_not_taken_by_another(ledger: &dyn Ledger) {
     taken(ledger, "held", "ann", 0).await;
     let refused = ledger.take("held", &holder("bob", 59), "other").await.unwrap();
-    assert_eq!(refused, Taken::Held { by: "ann".to_owned(), until: at(60) });
+    assert_eq!(refused, Taken::Held { by: "ann".to_owned(), until: at(60), body: "new".to_owned() });
 }
 
 async fn a_lease_that_ran_out_is_the_next_ones_with_what_was_written(ledger: &dyn Ledger) {

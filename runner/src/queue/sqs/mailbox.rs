@@ -43,6 +43,8 @@ pub(super) struct Letter {
 pub(super) enum Done {
     /// It was done.
     Yes,
+    /// The message is in the queue for everybody, and nobody has it: it was not held for long enough.
+    Free,
     /// The receipt is no longer good: the message was handed out again, or deleted.
     Stale,
 }
@@ -123,9 +125,10 @@ where
     R: std::fmt::Debug + 'static,
 {
     // SQS says InvalidParameterValue of the receipt of a FIFO queue's message that was deleted or handed out again.
-    const STALE: [&str; 3] = ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"];
+    const STALE: [&str; 2] = ["ReceiptHandleIsInvalid", "InvalidParameterValue"];
     match answer {
         Ok(()) => Ok(Done::Yes),
+        Err(error) if error.code().is_some_and(|code| code.contains("MessageNotInflight")) => Ok(Done::Free),
         Err(error) if error.code().is_some_and(|code| STALE.iter().any(|stale| code.contains(stale))) => {
             Ok(Done::Stale)
         }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_types::SdkConfig;
+use jiff::SignedDuration;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -29,6 +30,7 @@ use self::event::Meaning;
 use self::mailbox::{Done, Letter, Mailbox};
 use super::{Accepted, FailureKind, JobOrder, JobResult, LetGo, News, Offer, Queue, Reported, Ticket, Wanted};
 use crate::bucket::Access;
+use crate::clock;
 use crate::fault::Fault;
 
 pub use listen::Listener;
@@ -173,7 +175,11 @@ impl Queue for Sqs {
         let call = waiting.get_or_insert_with(|| tokio::spawn(async move { reader.read(free, wait).await }));
         let offers = call.await;
         *waiting = None;
-        offers.unwrap_or_else(|error| Err(Fault::system(format!("receiving messages: {error}"))))
+        let mut offers = offers.unwrap_or_else(|error| Err(Fault::system(format!("receiving messages: {error}"))))?;
+        // What a poll has found that was given up long ago is somebody else's by now, or soon.
+        let old = clock::now() - SignedDuration::try_from(self.reader.config.lease / 2).unwrap_or_default();
+        offers.retain(|offer| offer.ticket.delivery.as_ref().is_some_and(|delivery| delivery.received >= old));
+        Ok(offers)
     }
 
     async fn accept(&self, _: &Ticket) -> Result<Accepted, Fault> {
@@ -185,13 +191,14 @@ impl Queue for Sqs {
             return Ok(Wanted::Yes);
         }
         match self.reader.mailbox.hide(ticket, self.reader.config.lease).await? {
-            Done::Yes => Ok(Wanted::Yes),
+            // One that nobody has is not done by anybody else either; it will be offered to us again.
+            Done::Yes | Done::Free => Ok(Wanted::Yes),
             Done::Stale => Ok(Wanted::Elsewhere),
         }
     }
 
     fn serves(&self, ticket: &Ticket, _: Option<&JobOrder>) -> bool {
-        ticket.delivery.as_ref().is_some_and(|delivery| delivery.queue == self.reader.config.queue)
+        ticket.delivery.as_ref().is_some_and(|delivery| name(&delivery.queue) == name(&self.reader.config.queue))
     }
 
     async fn report(&self, ticket: &Ticket, result: &JobResult) -> Result<Reported, Fault> {
@@ -204,9 +211,10 @@ impl Queue for Sqs {
             false => self.reader.mailbox.delete(ticket).await?,
         };
         Ok(match done {
-            Done::Yes if ours => Reported::Again,
+            // Whoever has the message by now, or gets it, does what we could not.
+            _ if ours => Reported::Again,
             Done::Yes => Reported::Delivered,
-            Done::Stale => Reported::Refused { why: "the message was handed out again".to_owned() },
+            Done::Free | Done::Stale => Reported::Refused { why: "the message was handed out again".to_owned() },
         })
     }
 
@@ -230,6 +238,13 @@ impl Queue for Sqs {
     }
 }
 
+/// The account and the name of a queue: its URL may be written with more than one host.
+fn name(url: &str) -> Vec<&str> {
+    let mut parts: Vec<&str> = url.trim_end_matches('/').rsplit('/').take(2).collect();
+    parts.reverse();
+    parts
+}
+
 /// Answers a message. One that somebody else has by now is theirs to answer.
 async fn answer(mailbox: &Mailbox, ticket: &Ticket, how: LetGo) -> Result<(), Fault> {
     match how {
@@ -246,6 +261,16 @@ fn sent(offer: &Offer) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_is_known_by_its_account_and_name() {
+        let of = |host: &str| format!("https://{host}/111111111111/runs");
+        assert_eq!(name(&of("sqs.eu-west-1.amazonaws.com")), name(&(of("eu-west-1.queue.amazonaws.com") + "/")));
+        assert_ne!(
+            name(&of("sqs.eu-west-1.amazonaws.com")),
+            name("https://sqs.eu-west-1.amazonaws.com/222222222222/runs")
+        );
+    }
 
     #[test]
     fn a_message_that_is_neither_says_why() {

@@ -14,6 +14,8 @@ use crate::store::{Record, RunRow};
 
 /// How often the table is asked for answers.
 const LOOK: Duration = Duration::from_secs(3);
+/// How long a table that answers, and takes nothing, is waited for.
+const REFUSED: Duration = Duration::from_secs(2 * 60);
 /// The pauses after a failure: the first one, and the longest. Each is twice the one before it.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
@@ -35,6 +37,8 @@ pub struct Tenure {
 pub struct Replica {
     told: watch::Sender<u64>,
     sent: watch::Receiver<u64>,
+    /// Why the table takes nothing, though it answers.
+    refused: watch::Receiver<Option<Fault>>,
     tenure: Tenure,
     ledger: DynamoLedger,
 }
@@ -56,9 +60,19 @@ impl Replica {
         let record = Record::open(state)?;
         let (told, hear_told) = watch::channel(sent);
         let (tell_sent, hear_sent) = watch::channel(sent);
-        let sender = Sender { record, history, row: Some(row), tenure: tenure.clone(), sent: tell_sent, hears };
+        let (tell_refused, refused) = watch::channel(None);
+        let tenure_of_sender = tenure.clone();
+        let sender = Sender {
+            record,
+            history,
+            row: Some(row),
+            tenure: tenure_of_sender,
+            sent: tell_sent,
+            refused: tell_refused,
+            hears,
+        };
         tokio::spawn(sender.send_all(hear_told));
-        Ok(Arc::new(Self { told, sent: hear_sent, tenure, ledger }))
+        Ok(Arc::new(Self { told, sent: hear_sent, refused, tenure, ledger }))
     }
 
     /// The record here has that event.
@@ -77,13 +91,33 @@ impl Replica {
     /// not happen twice in the world.
     ///
     /// # Errors
-    /// A `Stopped` fault when another worker has the job; other faults when that cannot be asked.
+    /// A `Stopped` fault when another worker has the job; other faults when that cannot be asked, or when the table has
+    /// answered for some time that it takes nothing.
     pub async fn settled(&self) -> Result<(), Fault> {
-        self.reached().await;
+        tokio::select! {
+            () = self.reached() => {}
+            fault = self.refuses() => return Err(fault),
+        }
         let Tenure { job, owner, fence, .. } = &self.tenure;
         match self.ledger.holds(job, owner, *fence).await? {
             true => Ok(()),
             false => Err(Fault::stopped("another worker has the job now")),
+        }
+    }
+}
+
+impl Replica {
+    /// Waits until the table has refused what it is sent for so long that waiting helps nobody.
+    async fn refuses(&self) -> Fault {
+        let mut refused = self.refused.clone();
+        loop {
+            let Ok(fault) = refused.wait_for(Option::is_some).await.map(|fault| Option::clone(&fault)) else {
+                return std::future::pending().await;
+            };
+            match tokio::time::timeout(REFUSED, refused.wait_for(Option::is_none)).await {
+                Ok(_) => {}
+                Err(_) => return fault.unwrap_or_else(|| Fault::system("the table takes nothing")),
+            }
         }
     }
 }
@@ -96,6 +130,7 @@ struct Sender {
     row: Option<RunRow>,
     tenure: Tenure,
     sent: watch::Sender<u64>,
+    refused: watch::Sender<Option<Fault>>,
     hears: bool,
 }
 
@@ -105,9 +140,21 @@ impl Sender {
         loop {
             let wanted = *told.borrow_and_update();
             match self.send(wanted).await {
-                Ok(()) => pause = PAUSES.0,
+                Ok(()) => {
+                    self.refused.send_if_modified(|refused| refused.take().is_some());
+                    pause = PAUSES.0;
+                }
+                Err(fault) if !fault.away && told.has_changed().is_err() => {
+                    tracing::error!(run = self.tenure.run, %fault, "the fleet does not hear of the end of a run");
+                    return;
+                }
                 Err(fault) => {
                     tracing::warn!(run = self.tenure.run, %fault, "the fleet does not hear of a run for now");
+                    self.refused.send_if_modified(|refused| {
+                        let changes = refused.is_none() != fault.away;
+                        *refused = (!fault.away).then(|| fault.clone());
+                        changes
+                    });
                     tokio::time::sleep(pause.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
                     pause = (pause * 2).min(PAUSES.1);
                     continue;

@@ -45,6 +45,8 @@ pub enum Taken {
         by: String,
         /// Until when, at the least.
         until: Timestamp,
+        /// How far it is, in the holder's own words.
+        body: String,
     },
     /// It is over.
     Closed,
@@ -88,7 +90,9 @@ fn decide(known: Option<Entry>, job: &str, holder: &Holder, body: &str) -> Taken
             Taken::Ours(Entry { job: job.to_owned(), owner, fence: 1, until, closed: false, body: body.to_owned() })
         }
         Some(known) if known.closed => Taken::Closed,
-        Some(known) if known.owner != owner && known.until > now => Taken::Held { by: known.owner, until: known.until },
+        Some(known) if known.owner != owner && known.until > now => {
+            Taken::Held { by: known.owner, until: known.until, body: known.body }
+        }
         Some(known) => Taken::Ours(Entry { owner, fence: known.fence + 1, until, ..known }),
     }
 }

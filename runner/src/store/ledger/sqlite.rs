@@ -17,6 +17,7 @@ const SCHEMA: &str = "
         closed INTEGER NOT NULL, body TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS open_jobs ON jobs (job) WHERE closed = 0;
+    CREATE INDEX IF NOT EXISTS closed_jobs ON jobs (until) WHERE closed = 1;
 ";
 
 /// A ledger in a file.
@@ -75,8 +76,8 @@ impl Ledger for SqliteLedger {
     }
 
     async fn write(&self, entry: &Entry) -> Result<bool, Fault> {
-        // A late renewal must not open again what is closed.
-        let sql = "UPDATE jobs SET until = ?4, closed = ?5, body = ?6
+        // A late renewal must not open again what is closed. Of a job that is over nothing need be known but that it is.
+        let sql = "UPDATE jobs SET until = ?4, closed = ?5, body = CASE ?5 WHEN 1 THEN '' ELSE ?6 END
                    WHERE job = ?1 AND owner = ?2 AND fence = ?3 AND closed <= ?5";
         let Entry { job, owner, fence, until, closed, body } = entry;
         let written =
