@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Job, Mode, Worker, accept, turn};
 use crate::clock;
@@ -43,11 +43,11 @@ impl Worker {
 
     /// Takes the jobs of workers whose lease ran out.
     pub(super) async fn take_over(self: &Arc<Self>) -> Result<(), Fault> {
-        let now = clock::now();
-        self.end_old_turns(now).await?;
+        let (now, open) = (clock::now(), self.ledger.open().await?);
+        self.end_old_turns(&open, now).await?;
         // A machine that could not do a job of its own is none to go on with another's. A result needs no machine.
         let is_fit = self.workshop.objection().await.is_none();
-        for entry in self.open_jobs().await? {
+        for entry in open.into_iter().filter(|entry| !turn::is_turn(entry)) {
             if entry.until > now || self.standing.mode() != Mode::Working || !self.may_take_over(&entry) {
                 continue;
             }
@@ -65,11 +65,12 @@ impl Worker {
         Ok(())
     }
 
-    /// Forgets turns that nobody holds, and nobody has wanted for a day: one may outlive its job when a worker dies.
-    async fn end_old_turns(&self, now: Timestamp) -> Result<(), Fault> {
-        let old = now - SignedDuration::from_hours(24);
-        for turn in self.ledger.open().await?.iter().filter(|entry| turn::is_turn(entry) && entry.until < old) {
-            self.ledger.forget(turn).await?;
+    /// Forgets turns that outlived their jobs: a worker may die when it has written a result down and not yet ended the turn.
+    async fn end_old_turns(&self, open: &[Entry], now: Timestamp) -> Result<(), Fault> {
+        for entry in open.iter().filter(|entry| entry.until < now) {
+            if turn::job_of(entry).is_some_and(|job| open.iter().all(|other| other.job != job)) {
+                self.ledger.forget(entry).await?;
+            }
         }
         Ok(())
     }

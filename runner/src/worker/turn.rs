@@ -45,6 +45,11 @@ pub(super) fn is_turn(entry: &Entry) -> bool {
     entry.job.starts_with(PREFIX)
 }
 
+/// The job that has, or had, a turn; `None` for an entry that is none.
+pub(super) fn job_of(entry: &Entry) -> Option<&str> {
+    Some(entry).filter(|entry| is_turn(entry))?.owner.rsplit_once('/').map(|(_, job)| job)
+}
+
 /// Waits for a job's turn, without a seat.
 pub(super) async fn wait(worker: &Worker, job: &str, turn: &Turn, seat: &mut Option<OwnedSemaphorePermit>) -> Waited {
     loop {

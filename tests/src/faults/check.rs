@@ -37,7 +37,10 @@ impl Fleet {
             check_deployment(number, service, work).await;
         }
         let ledger = DynamoLedger::new(Table::new(&work.ecs.aws.config(ACCOUNT).await, TABLE));
-        assert_eq!(ledger.open().await.expect("an answer"), [], "the ledger has open jobs");
+        // A turn whose holder died right after its job was done is forgotten with the next sweep.
+        let mut open = ledger.open().await.expect("an answer");
+        open.retain(|entry| !entry.job.starts_with("turn:"));
+        assert_eq!(open, [], "the ledger has open jobs");
         for member in &self.members {
             member.check().await;
         }

@@ -58,6 +58,25 @@ async fn a_job_that_waited_longer_than_its_message_can_be_held_is_left_to_others
     assert_eq!(stand.calls("let go"), ["let go mine receipt-1 ForGood"]);
 }
 
+#[tokio::test]
+async fn a_turn_that_outlived_its_job_is_forgotten_and_one_that_is_still_needed_is_not() {
+    let stand = Stand::open();
+    let gone = clock::now() - SignedDuration::from_secs(1);
+    stand
+        .enter(
+            &with_turn(message("open", "1", Order::Queued, gone)),
+            "them",
+            clock::now() + SignedDuration::from_mins(1),
+        )
+        .await;
+    for (group, job) in [("a", "open"), ("b", "over")] {
+        let holder = Holder { owner: format!("them/{job}"), now: gone, until: gone };
+        stand.ledger.take(&format!("turn:{group}"), &holder, "").await.unwrap();
+    }
+    stand.worker.take_over().await.unwrap();
+    assert!(stand.known("turn:a").await.is_some() && stand.known("turn:b").await.is_none());
+}
+
 #[tokio::test(start_paused = true)]
 async fn those_that_wait_read_the_ledger_together_until_something_changes() {
     let stand = Stand::open();
