@@ -153,6 +153,9 @@ async fn begun(worker: &Worker, mut held: Held) -> Option<Life> {
         Err(fault) => tracing::error!(job = held.entry.job, %fault, "the ledger cannot be written"),
     }
     worker.standing.accepted();
+    if let (Step::Accepted { run, .. }, Ok(order)) = (&held.job.step, &held.job.order) {
+        tracing::info!(job = held.entry.job, run, project = order.project, "the job is taken");
+    }
     Some(Life::of(held))
 }
 

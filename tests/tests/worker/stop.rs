@@ -29,7 +29,10 @@ async fn a_machine_that_is_short_of_something_takes_no_job_and_says_why() {
         stand.pipeline(&[("buildspec.yml", &buildspec(&["true"]))], |action| action);
         let mut worker = WorkerProcess::start(&stand.spec().with(&[argument, "900TiB"]), &stand.state("one"));
         stand.service.start_execution("app");
-        eventually("objection", || worker.log().contains(why).then_some(())).await;
+        // Its operator is told without having asked: nothing sets SLUICE_LOG here.
+        let warned = |log: String| log.lines().any(|line| line.contains(" WARN ") && line.contains(why));
+        eventually("objection", || warned(worker.log()).then_some(())).await;
+        assert!(worker.log().lines().any(|line| line.contains(" INFO ") && line.contains("the worker begins")));
         worker.signal(Signal::SIGTERM);
         assert_eq!(worker.ended().await, 0, "{}", worker.log());
         assert!(stand.service.calls_of("PollForJobs").is_empty(), "{}", worker.log());
