@@ -95,3 +95,20 @@ async fn a_drained_worker_finishes_what_it_has_and_takes_nothing_more() {
     stand.service.assert_one_result_a_job();
     stand.service.assert_no_crimes();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_hangs_is_seen_by_its_status() {
+    let stand = Stand::open().await;
+    let worker = stand.worker();
+    eventually("worker", || worker.has_begun().then_some(())).await;
+    let status = || {
+        let mut command = WorkerProcess::command(&stand.spec(), &worker.state);
+        command.args(["worker", "status"]).output().unwrap()
+    };
+    assert_eq!(status().status.code(), Some(0));
+    worker.signal(Signal::SIGSTOP);
+    let hung = status();
+    worker.signal(Signal::SIGCONT);
+    let said = String::from_utf8_lossy(&hung.stderr);
+    assert!(hung.status.code() == Some(3) && said.contains("does not answer"), "{said}");
+}
