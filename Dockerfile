@@ -21,7 +21,8 @@ RUN if command -v apt-get >/dev/null; then \
 ENV SLUICE_STATE_DIR=/var/lib/sluice
 USER 10001:10001
 WORKDIR /var/lib/sluice
-HEALTHCHECK --interval=1m --timeout=10s --start-period=5s CMD ["sluice", "--version"]
+# What a container is for most: a worker that hangs does not answer. For another command: docker run --no-healthcheck.
+HEALTHCHECK --interval=1m --timeout=10s --start-period=30s CMD sluice worker status >/dev/null || exit 1
 ENTRYPOINT ["sluice"]
 CMD ["--help"]
 

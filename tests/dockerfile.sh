@@ -25,7 +25,8 @@ quietly 'building the image' env DOCKER_BUILDKIT=0 docker build -t "$IMAGE" --ta
 
 expect 'its version' "$(docker run --rm "$IMAGE" --version)" "$("$SLUICE" --version)"
 expect 'its user' "$(field '{{.Config.User}}')" 10001:10001
-expect 'its health check' "$(field '{{index .Config.Healthcheck.Test 1}}')" sluice
+expect 'its health check' "$(field '{{index .Config.Healthcheck.Test 1}}')" 'sluice worker status >/dev/null || exit 1'
+expect 'its health without a worker' "$(docker run --rm --entrypoint sh "$IMAGE" -c "$(field '{{index .Config.Healthcheck.Test 1}}')" 2>/dev/null || echo $?)" 1
 expect 'who it is' "$(docker run --rm --entrypoint id "$IMAGE" -u)" 10001
 docker run --rm --entrypoint sh "$IMAGE" -c 'touch "$SLUICE_STATE_DIR/x"' || die 'it cannot write its state directory'
 # The default target, which the classic builder reaches through all others. Compiler and binary are words of the shell:

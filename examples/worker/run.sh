@@ -33,7 +33,7 @@ PYTHON
 
 step '3. A worker'
 show sluice worker --pool default --type build --image "$BUSYBOX_IMAGE"
-AWS_ENDPOINT_URL=$PIPELINES SLUICE_LOG=info "$SLUICE" worker --pool default --type build --image "$BUSYBOX_IMAGE" --poll 1 \
+AWS_ENDPOINT_URL=$PIPELINES "$SLUICE" worker --pool default --type build --image "$BUSYBOX_IMAGE" --poll 1 \
     >"$WORK/worker.log" 2>&1 </dev/null &
 WORKER=$!
 

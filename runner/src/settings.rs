@@ -19,6 +19,8 @@ pub struct Environment {
     pub codecommit_endpoint: Option<String>,
     /// `SLUICE_LOG_GROUP`: the log group of a worker.
     pub log_group: Option<String>,
+    /// `SLUICE_LOG`: what the program says of itself.
+    pub log: Option<String>,
     /// `SLUICE_SUBNETS`: the range that networks for services are taken from.
     pub subnets: Option<String>,
     /// `SLUICE_QUEUE_URL`: the SQS queue that requests for runs go through.
@@ -53,6 +55,7 @@ impl Environment {
             region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
             codecommit_endpoint: text("CODE_COMMIT_ENDPOINT"),
             log_group: text("SLUICE_LOG_GROUP"),
+            log: text("SLUICE_LOG"),
             subnets: text("SLUICE_SUBNETS"),
             queue_url: text("SLUICE_QUEUE_URL"),
             events_queue_url: text("SLUICE_EVENTS_QUEUE_URL"),

@@ -285,7 +285,23 @@ impl CodePipeline {
     /// # Panics
     /// When it is refused.
     pub fn call(&self, operation: &str, input: Value) -> Value {
-        let answered = self.service.apply(|state, now| {
+        let answered = self.answered(operation, input);
+        answered.unwrap_or_else(|error| panic!("{operation}: {}: {}", error.code, error.message))
+    }
+
+    /// Why a call of the test's own is refused.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn refusal(&self, operation: &str, input: Value) -> String {
+        match self.answered(operation, input) {
+            Ok(answer) => panic!("{operation}: {answer}"),
+            Err(error) => format!("{}: {}", error.code, error.message),
+        }
+    }
+
+    fn answered(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
+        self.service.apply(|state, now| {
             let call = Direct {
                 at: now,
                 caller: "test".to_owned(),
@@ -294,8 +310,7 @@ impl CodePipeline {
                 answer_lost: false,
             };
             operations::answer(state, &self.service.model, &call, input)
-        });
-        answered.unwrap_or_else(|error| panic!("{operation}: {}: {}", error.code, error.message))
+        })
     }
 
     fn pipeline_of(&self, execution: &str) -> String {

@@ -93,8 +93,8 @@ impl WorkerProcess {
         let mut command = Command::new(binary::sluice());
         command.env("AWS_ENDPOINT_URL", &spec.endpoint).env("AWS_REGION", REGION);
         command.env("AWS_ACCESS_KEY_ID", &spec.key).env("AWS_SECRET_ACCESS_KEY", "secret");
-        command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", state).env("SLUICE_LOG", "info");
-        command.env_remove("AWS_SESSION_TOKEN").env_remove("AWS_PROFILE");
+        command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", state);
+        command.env_remove("AWS_SESSION_TOKEN").env_remove("AWS_PROFILE").env_remove("SLUICE_LOG");
         command.envs(spec.environment.iter().map(|(name, value)| (name, value)));
         command.arg("--state-dir").arg(state);
         command

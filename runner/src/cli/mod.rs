@@ -134,8 +134,9 @@ pub fn main() -> ExitCode {
             return code(exit);
         }
     };
-    operator_log();
-    let context = Context { environment: Environment::of_process(), state_dir: cli.state_dir };
+    let environment = Environment::of_process();
+    operator_log(environment.log.as_deref().unwrap_or(unasked(&cli.command)));
+    let context = Context { environment, state_dir: cli.state_dir };
     let exit = dispatch(&context, cli.command).unwrap_or_else(|fault| {
         out::fault(&fault);
         exit_of_fault(&fault)
@@ -187,10 +188,20 @@ fn exit_of(outcome: &Outcome) -> Exit {
     }
 }
 
-/// `SLUICE_LOG=debug` shows what the program itself does, on standard error.
-fn operator_log() {
+/// What the program says of itself when `SLUICE_LOG` says nothing. A worker's log is all that its operator has of it, so
+/// it tells what it does, and what goes wrong in the libraries that it stands on; whoever sits before a terminal sees
+/// what happens there, and is told only what is wrong with Sluice.
+fn unasked(command: &Command) -> &'static str {
+    match command {
+        Command::Worker(args) if args.works() => "warn,runner=info",
+        _ => "runner=warn",
+    }
+}
+
+/// What the program itself does, on standard error.
+fn operator_log(directives: &str) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::builder().with_env_var("SLUICE_LOG").from_env_lossy();
+    let filter = EnvFilter::builder().parse_lossy(directives);
     let written = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = written.with_ansi(std::io::stderr().is_terminal()).try_init();
 }
@@ -201,4 +212,26 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
         .enable_all()
         .build()
         .map_err(|error| Fault::system(format!("the runtime cannot start: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::filter::LevelFilter;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_tells_what_it_does_unasked_and_whoever_sits_at_a_terminal_only_what_is_wrong() {
+        let loudest = |words: &[&str]| {
+            let cli = Cli::try_parse_from([&["sluice"], words].concat()).unwrap();
+            EnvFilter::builder().parse_lossy(unasked(&cli.command)).max_level_hint()
+        };
+        assert_eq!(loudest(&["worker", "--pool", "arm"]), Some(LevelFilter::INFO));
+        for quiet in
+            [&["run"][..], &["worker", "status"], &["worker", "drain"], &["submit", "--source", "codecommit://app"]]
+        {
+            assert_eq!(loudest(quiet), Some(LevelFilter::WARN), "{quiet:?}");
+        }
+    }
 }

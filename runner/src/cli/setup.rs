@@ -27,9 +27,14 @@ const EXAMPLES: &str = "\
 Examples:
   sluice setup codepipeline --ecr billing --codecommit billing --secrets /ci > sluice.yml
   aws cloudformation deploy --stack-name sluice --template-file sluice.yml --capabilities CAPABILITY_IAM
-  sluice setup codepipeline --pool x86 --pool arm --autoscaling --format json
+  sluice setup codepipeline --ecr-pull build-images --ecs production/billing --task-role ROLE-ARN
+  sluice setup codepipeline --pool x86 --pool arm --autoscaling    each pool has parameters of its own
 
-What is not named is not allowed: the role may use the repositories, roles, buckets and secrets given here.";
+What is not named is not allowed: the role may use the repositories, services, roles, buckets and secrets given here.
+docs/codepipeline.md goes from here to a worker, step by step.";
+
+/// Seconds that a worker may take to end its jobs if nothing else is said.
+const STOP: u64 = UnitOrder::DEFAULT_STOP.as_secs();
 
 /// A name ends in `*` to mean all that begin with it.
 #[derive(clap::Args)]
@@ -41,12 +46,18 @@ struct Template {
     /// The action types to make
     #[arg(long, value_delimiter = ',', value_enum, default_value = "build,test,deploy")]
     types: Vec<Type>,
-    /// A bucket for caches, artifacts and logs of the workers' own; may be repeated
+    /// A bucket that whole logs go into (`worker --log-archive`) and submitted sources come from; may be repeated
     #[arg(long = "artifact-bucket", value_name = "NAME|ARN")]
     buckets: Vec<String>,
     /// An ECR repository to push to and pull from; may be repeated
     #[arg(long = "ecr", value_name = "NAME|ARN")]
     images: Vec<String>,
+    /// Let `create-repository: true` make those of them that are missing
+    #[arg(long, requires = "images")]
+    ecr_create: bool,
+    /// An ECR repository to pull from only, such as that of the build images; may be repeated
+    #[arg(long = "ecr-pull", value_name = "NAME|ARN")]
+    base_images: Vec<String>,
     /// A CodeCommit repository to clone; may be repeated
     #[arg(long = "codecommit", value_name = "NAME|ARN")]
     repositories: Vec<String>,
@@ -56,6 +67,12 @@ struct Template {
     /// A role that deployments assume; may be repeated
     #[arg(long = "deploy-role", value_name = "ARN")]
     deploy_roles: Vec<String>,
+    /// An ECS service of this account and Region to deploy to without such a role; may be repeated
+    #[arg(long = "ecs", value_name = "CLUSTER/SERVICE")]
+    services: Vec<String>,
+    /// A role that tasks of these services have, their own or for their execution; may be repeated
+    #[arg(long = "task-role", value_name = "ARN", requires = "services")]
+    task_roles: Vec<String>,
     /// A beginning of names in Parameter Store and Secrets Manager that builds read; may be repeated
     #[arg(long, value_name = "PREFIX")]
     secrets: Vec<String>,
@@ -65,6 +82,9 @@ struct Template {
     /// Run the machines too: an Auto Scaling group a pool
     #[arg(long)]
     autoscaling: bool,
+    /// Seconds that the worker of such a machine may take to end its jobs when the machine goes away
+    #[arg(long, default_value_t = STOP, value_name = "SECONDS", requires = "autoscaling")]
+    stop_timeout: u64,
     /// Names the installation and its machines
     #[arg(long, default_value = "sluice")]
     name: String,
@@ -77,7 +97,7 @@ struct Template {
 #[command(after_help = "Example:\n  sluice setup systemd > /etc/systemd/system/sluice.service")]
 struct Unit {
     /// Seconds that the worker may take to end its jobs when it is stopped
-    #[arg(long, default_value_t = 7200, value_name = "SECONDS")]
+    #[arg(long, default_value_t = STOP, value_name = "SECONDS")]
     stop_timeout: u64,
 }
 
@@ -125,10 +145,15 @@ impl From<Template> for Stack {
             images: args.images,
             repositories: args.repositories,
             on_push: args.on_push,
+            creates_repositories: args.ecr_create,
+            base_images: args.base_images,
             deploy_roles: args.deploy_roles,
+            services: args.services,
+            task_roles: args.task_roles,
             secrets: args.secrets,
             keys: args.keys,
             autoscaling: args.autoscaling,
+            stop: Duration::from_secs(args.stop_timeout),
         }
     }
 }

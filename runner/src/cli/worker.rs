@@ -77,7 +77,7 @@ pub(super) struct Args {
     /// Send logs to this group of CloudWatch Logs [default: $SLUICE_LOG_GROUP, or /aws/codebuild/PROJECT]
     #[arg(long, value_name = "GROUP", conflicts_with = "no_cloudwatch")]
     log_group: Option<String>,
-    /// What stands before the build's UUID in the name of a log stream
+    /// What stands before the build's UUID in the name of a log stream; links of CodePipeline's console do not know it
     #[arg(long, value_name = "PREFIX", conflicts_with = "no_cloudwatch")]
     log_stream_prefix: Option<String>,
     /// Days that logs are kept in groups that the worker makes
@@ -116,6 +116,13 @@ pub(super) struct Args {
     /// Seconds that a command may take to end when it is stopped
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     grace: u64,
+}
+
+impl Args {
+    /// Whether this process is to be a worker, and not to speak to one.
+    pub(super) fn works(&self) -> bool {
+        self.speak.is_none()
+    }
 }
 
 #[derive(clap::Subcommand)]

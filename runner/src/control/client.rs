@@ -1,6 +1,7 @@
 //! The other end of a worker's socket.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -11,11 +12,22 @@ use tokio::net::UnixStream;
 use crate::fault::Fault;
 use crate::worker::Sight;
 
+/// What a worker tells of itself is in its memory: one that takes longer hangs.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// Asks the worker behind a socket; what it then shows of itself.
 ///
 /// # Errors
-/// A `Configuration` fault when no worker listens there.
+/// A `Configuration` fault when no worker listens there, a `System` fault when it does not answer.
 pub async fn ask(socket: &Path, method: &str, path: &str) -> Result<Sight, Fault> {
+    let answered = tokio::time::timeout(ANSWER, answer(socket, method, path)).await;
+    answered.unwrap_or_else(|_| {
+        Err(Fault::system(format!("the worker at {} does not answer", socket.display()))
+            .hint("it hangs: kill it; builds go on, and its next start goes on with them"))
+    })
+}
+
+async fn answer(socket: &Path, method: &str, path: &str) -> Result<Sight, Fault> {
     let stream = UnixStream::connect(socket).await.map_err(|error| {
         Fault::configuration(format!("no worker listens at {}: {error}", socket.display()))
             .hint("start one: `sluice worker`, or name its state directory: --state-dir")

@@ -35,6 +35,7 @@ pub const ACCEPTABLE: &[&str] = &[
     "masked-secret",
     "privileged",
     "registry-credential",
+    "service-role",
 ];
 
 impl Finding {

@@ -249,10 +249,18 @@ impl Project {
             ));
         }
         if let Some(role) = self.service_role.as_ref().filter(|role| !role.is_empty()) {
-            found.push(Finding::note(
-                "service-role",
-                format!("the project's builds act as {role}: a build that calls AWS needs it from its worker"),
-            ));
+            // CodeBuild makes no project without a role, so whether a build calls AWS stands in its commands alone, and
+            // what they call in turn. Somebody who knows them has to say.
+            found.push(
+                Finding::ask(
+                    "service-role",
+                    format!(
+                        "the project's builds act as {role}, and Sluice's get no AWS credentials: \
+                         a command that calls AWS fails (`aws s3 cp`, `aws ecr get-login-password`, an SDK)"
+                    ),
+                )
+                .hint("accept this when no command calls AWS; images, deployments and secrets have actions and keys of their own"),
+            );
         }
         if !matches!(self.cache.kind.as_str(), "" | "NO_CACHE") {
             found.push(Finding::note("cache", "caches are kept on the pool's machines and start empty"));

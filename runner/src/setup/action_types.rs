@@ -2,16 +2,22 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::queue::codepipeline::action_type::{Category, LOG_STREAM, PROVIDER, Property, Role, VERSION};
+use crate::queue::codepipeline::action_type::{Category, LOG_GROUP, LOG_STREAM, PROVIDER, Property, Role, VERSION};
 
-/// The condition under which the stack makes the types: there is only one set of them in an account and Region.
+/// The condition under which the stack makes the types and their log group: there is only one set of them in an account
+/// and Region.
 pub(super) const CONDITION: &str = "MakesActionTypes";
 /// Where the console is, which differs by partition.
 pub(super) const CONSOLES: &str = "Consoles";
 
+/// The types come last, one after the other: a deleted version is never free again but for the same definition, so a
+/// stack that fails earlier should not have made any.
 pub(super) fn resources(types: &[Category], into: &mut Map<String, Value>) {
+    let mut earlier: Vec<String> = into.keys().cloned().collect();
     for category in types {
-        into.insert(format!("{}ActionType", category.name()), resource(*category));
+        let name = format!("{}ActionType", category.name());
+        into.insert(name.clone(), resource(*category, &earlier));
+        earlier = vec![name];
     }
 }
 
@@ -24,12 +30,16 @@ pub(super) fn consoles() -> Value {
     })
 }
 
-fn resource(category: Category) -> Value {
+/// A type stays when its stack is deleted: pipelines go on to use it, and the next stack finds it.
+fn resource(category: Category, after: &[String]) -> Value {
     let (fewest, most) = category.inputs();
     let (fewest_out, most_out) = category.outputs();
     json!({
         "Type": "AWS::CodePipeline::CustomActionType",
         "Condition": CONDITION,
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "DependsOn": after,
         "Properties": {
             "Category": category.name(),
             "Provider": PROVIDER,
@@ -45,12 +55,12 @@ fn resource(category: Category) -> Value {
     })
 }
 
-/// A link to the workers' log group. `{ExternalExecutionId}` is CodePipeline's own.
+/// A link to the workers' log group: the same text for every stack of an account and Region. `{ExternalExecutionId}` is
+/// CodePipeline's own.
 fn link(tail: &str) -> Value {
-    let group =
-        "https://${AWS::Region}.${Console}/cloudwatch/home?region=${AWS::Region}#logsV2:log-groups/log-group/${Logs}";
-    let console = json!({"Fn::FindInMap": [CONSOLES, {"Ref": "AWS::Partition"}, "Domain"]});
-    json!({"Fn::Sub": [format!("{group}{tail}"), { "Console": console }]})
+    let console = "https://${AWS::Region}.${Console}/cloudwatch/home?region=${AWS::Region}#logsV2:log-groups/log-group";
+    let domain = json!({"Fn::FindInMap": [CONSOLES, {"Ref": "AWS::Partition"}, "Domain"]});
+    json!({"Fn::Sub": [format!("{console}/{LOG_GROUP}{tail}"), { "Console": domain }]})
 }
 
 fn property(property: &Property) -> Value {

@@ -3,14 +3,27 @@
 use serde_json::{Map, Value, json};
 
 use super::arn::{self, sub};
-use super::{Stack, events};
+use super::{Stack, ecs, events, fleet};
 use crate::fault::Fault;
+use crate::queue::codepipeline::action_type::LOG_GROUP;
 
 /// One statement: its purpose, its calls, and what they are made on.
-struct Statement {
+pub(super) struct Statement {
     purpose: &'static str,
     calls: &'static [&'static str],
     resources: Vec<Value>,
+    /// What must hold beside.
+    condition: Option<Value>,
+}
+
+impl Statement {
+    pub(super) fn new(purpose: &'static str, calls: &'static [&'static str], resources: Vec<Value>) -> Self {
+        Self { purpose, calls, resources, condition: None }
+    }
+
+    pub(super) fn when(self, condition: Value) -> Self {
+        Self { condition: Some(condition), ..self }
+    }
 }
 
 /// Polling names the action type that it is for.
@@ -24,8 +37,7 @@ const JOB: &[&str] = &[
     "codepipeline:PutJobSuccessResult",
 ];
 const PIPELINE: &[&str] = &["codepipeline:GetPipelineExecution", "codepipeline:ListActionExecutions"];
-const QUEUE: &[&str] =
-    &["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+const QUEUE: &[&str] = &["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"];
 const TABLE: &[&str] = &[
     "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
@@ -37,6 +49,8 @@ const TABLE: &[&str] = &[
 ];
 const LOGS: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
 const OBJECTS: &[&str] = &["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"];
+/// No worker lists a bucket; but to whoever may not, S3 says of an object that is not there that access is denied.
+const BUCKET: &[&str] = &["s3:ListBucket"];
 const LOGIN: &[&str] = &["ecr:GetAuthorizationToken"];
 const IMAGES: &[&str] = &[
     "ecr:BatchCheckLayerAvailability",
@@ -50,7 +64,12 @@ const IMAGES: &[&str] = &[
     "ecr:StartImageScan",
     "ecr:UploadLayerPart",
 ];
+const MAKE: &[&str] = &["ecr:CreateRepository"];
+const PULL: &[&str] = &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
 const HOOK: &[&str] = &["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"];
+
+/// Log groups of this account and Region.
+const GROUPS: &str = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:";
 
 /// The role of the workers, and the profile that gives it to an EC2 instance: no key is stored anywhere.
 pub(super) fn resources(stack: &Stack, into: &mut Map<String, Value>) -> Result<(), Fault> {
@@ -86,16 +105,17 @@ fn statements(stack: &Stack) -> Result<Vec<Value>, Fault> {
         .flat_map(|pool| [events::jobs(pool), events::news(pool)])
         .map(|queue| json!({"Fn::GetAtt": [queue, "Arn"]}));
     let mut all = vec![
-        Statement { purpose: "PollForJobs", calls: POLL, resources: types.collect() },
-        Statement { purpose: "AnswerForJobs", calls: JOB, resources: vec!["*".into()] },
-        Statement { purpose: "LookAtPipelines", calls: PIPELINE, resources: vec![sub(&format!("{pipelines}*"))] },
-        Statement { purpose: "Hear", calls: QUEUE, resources: queues.collect() },
-        Statement { purpose: "KeepRecords", calls: TABLE, resources: vec![json!({"Fn::GetAtt": ["Records", "Arn"]})] },
-        Statement { purpose: "WriteLogs", calls: LOGS, resources: vec![json!({"Fn::GetAtt": ["Logs", "Arn"]})] },
+        Statement::new("PollForJobs", POLL, types.collect()),
+        Statement::new("AnswerForJobs", JOB, vec!["*".into()]),
+        Statement::new("LookAtPipelines", PIPELINE, vec![sub(&format!("{pipelines}*"))]),
+        Statement::new("Hear", QUEUE, queues.collect()),
+        Statement::new("KeepRecords", TABLE, vec![json!({"Fn::GetAtt": ["Records", "Arn"]})]),
+        Statement::new("WriteLogs", LOGS, vec![sub(&format!("{GROUPS}{LOG_GROUP}:*"))]),
     ];
     all.extend(stores(stack)?);
     all.extend(sources_and_images(stack)?);
-    all.extend(fleet(stack));
+    all.extend(ecs::statements(stack)?);
+    all.extend(machines(stack));
     let said = all.into_iter().filter(|statement| !statement.resources.is_empty());
     Ok(said.map(written).collect())
 }
@@ -109,11 +129,11 @@ fn stores(stack: &Stack) -> Result<Vec<Statement>, Fault> {
     let secrets = all(&stack.secrets, |name| arn::own("secretsmanager", "secret:", &prefix(name)))?;
     let keys = all(&stack.keys, |key| arn::of("kms", key).map(Value::from))?;
     Ok(vec![
-        Statement { purpose: "KeepObjects", calls: OBJECTS, resources: objects },
-        Statement { purpose: "ListObjects", calls: &["s3:ListBucket"], resources: buckets },
-        Statement { purpose: "ReadParameters", calls: &["ssm:GetParameters"], resources: parameters },
-        Statement { purpose: "ReadSecrets", calls: &["secretsmanager:GetSecretValue"], resources: secrets },
-        Statement { purpose: "UseKeys", calls: &["kms:Decrypt", "kms:GenerateDataKey"], resources: keys },
+        Statement::new("KeepObjects", OBJECTS, objects),
+        Statement::new("ListObjects", BUCKET, buckets),
+        Statement::new("ReadParameters", &["ssm:GetParameters"], parameters),
+        Statement::new("ReadSecrets", &["secretsmanager:GetSecretValue"], secrets),
+        Statement::new("UseKeys", &["kms:Decrypt", "kms:GenerateDataKey"], keys),
     ])
 }
 
@@ -121,36 +141,47 @@ fn stores(stack: &Stack) -> Result<Vec<Statement>, Fault> {
 fn sources_and_images(stack: &Stack) -> Result<Vec<Statement>, Fault> {
     let repositories = all(&stack.repositories, |name| arn::own("codecommit", "", name))?;
     let images = all(&stack.images, |name| arn::own("ecr", "repository/", name))?;
-    let login = if images.is_empty() { Vec::new() } else { vec!["*".into()] };
+    let base_images = all(&stack.base_images, |name| arn::own("ecr", "repository/", name))?;
+    let login = if images.is_empty() && base_images.is_empty() { Vec::new() } else { vec!["*".into()] };
+    let made = if stack.creates_repositories { images.clone() } else { Vec::new() };
     let roles = all(&stack.deploy_roles, |role| arn::of("iam", role).map(Value::from))?;
     Ok(vec![
-        Statement { purpose: "Clone", calls: &["codecommit:GitPull"], resources: repositories },
-        Statement { purpose: "LogInToRegistries", calls: LOGIN, resources: login },
-        Statement { purpose: "PushAndPullImages", calls: IMAGES, resources: images },
-        Statement { purpose: "Deploy", calls: &["sts:AssumeRole"], resources: roles },
+        Statement::new("Clone", &["codecommit:GitPull"], repositories),
+        Statement::new("LogInToRegistries", LOGIN, login),
+        Statement::new("PushAndPullImages", IMAGES, images),
+        Statement::new("MakeRepositories", MAKE, made),
+        Statement::new("PullImages", PULL, base_images),
+        Statement::new("Deploy", &["sts:AssumeRole"], roles),
     ])
 }
 
 /// What a machine of an Auto Scaling group needs: the binary, and to say that it has drained.
-fn fleet(stack: &Stack) -> Vec<Statement> {
+fn machines(stack: &Stack) -> Vec<Statement> {
     if !stack.autoscaling {
         return Vec::new();
     }
-    let path = json!({"Fn::Select": [1, {"Fn::Split": ["s3://", {"Ref": "BinaryLocation"}]}]});
-    let binary = json!({"Fn::Sub": ["arn:${AWS::Partition}:s3:::${Path}", { "Path": path }]});
+    let binary = |pool: &String| {
+        let location = json!({"Ref": fleet::parameter(pool, "BinaryLocation")});
+        let path = json!({"Fn::Select": [1, {"Fn::Split": ["s3://", location]}]});
+        json!({"Fn::Sub": ["arn:${AWS::Partition}:s3:::${Path}", { "Path": path }]})
+    };
     let groups = "arn:${AWS::Partition}:autoscaling:${AWS::Region}:${AWS::AccountId}:autoScalingGroup:*:\
                   autoScalingGroupName/${AWS::StackName}-*";
     vec![
-        Statement { purpose: "Install", calls: &["s3:GetObject"], resources: vec![binary] },
-        Statement { purpose: "Drain", calls: HOOK, resources: vec![sub(groups)] },
+        Statement::new("Install", &["s3:GetObject"], stack.pools.iter().map(binary).collect()),
+        Statement::new("Drain", HOOK, vec![sub(groups)]),
     ]
 }
 
-fn all(given: &[String], resource: impl Fn(&str) -> Result<Value, Fault>) -> Result<Vec<Value>, Fault> {
+pub(super) fn all(given: &[String], resource: impl Fn(&str) -> Result<Value, Fault>) -> Result<Vec<Value>, Fault> {
     given.iter().map(|given| resource(given)).collect()
 }
 
 fn written(statement: Statement) -> Value {
-    let Statement { purpose, calls, resources } = statement;
-    json!({ "Sid": purpose, "Effect": "Allow", "Action": calls, "Resource": resources })
+    let Statement { purpose, calls, resources, condition } = statement;
+    let mut written = json!({ "Sid": purpose, "Effect": "Allow", "Action": calls, "Resource": resources });
+    if let Some(condition) = condition {
+        written["Condition"] = condition;
+    }
+    written
 }

@@ -14,10 +14,14 @@ pub struct UnitOrder {
     pub stop: Duration,
 }
 
-impl Default for UnitOrder {
+impl UnitOrder {
     /// Two hours: CodeBuild's own time-out of a build is one.
+    pub const DEFAULT_STOP: Duration = Duration::from_secs(2 * 3600);
+}
+
+impl Default for UnitOrder {
     fn default() -> Self {
-        Self { stop: Duration::from_secs(2 * 3600) }
+        Self { stop: Self::DEFAULT_STOP }
     }
 }
 

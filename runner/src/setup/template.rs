@@ -17,20 +17,19 @@ const RETENTIONS: [u32; 14] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 7
 pub fn template(stack: &Stack) -> Result<Value, Fault> {
     check(stack)?;
     let mut resources = Map::new();
-    action_types::resources(&stack.types, &mut resources);
     records::resources(&mut resources);
     events::resources(stack, &mut resources)?;
     permissions::resources(stack, &mut resources)?;
     if stack.autoscaling {
         fleet::resources(stack, &mut resources);
     }
-    let makes = json!({ action_types::CONDITION: {"Fn::Equals": [{"Ref": "ActionTypes"}, "create"]} });
+    action_types::resources(&stack.types, &mut resources);
     Ok(json!({
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": format!("Sluice ({}): custom actions of CodePipeline, and what their workers need", stack.name),
         "Parameters": parameters(stack),
         "Mappings": { action_types::CONSOLES: action_types::consoles() },
-        "Conditions": makes,
+        "Conditions": conditions(stack),
         "Resources": resources,
         "Outputs": outputs(stack),
     }))
@@ -60,11 +59,20 @@ fn check(stack: &Stack) -> Result<(), Fault> {
     Ok(())
 }
 
+fn conditions(stack: &Stack) -> Value {
+    let makes = json!({ action_types::CONDITION: {"Fn::Equals": [{"Ref": "ActionTypes"}, "create"]} });
+    let mut all = makes.as_object().cloned().unwrap_or_default();
+    if stack.autoscaling {
+        fleet::conditions(stack, &mut all);
+    }
+    Value::Object(all)
+}
+
 fn parameters(stack: &Stack) -> Value {
     let all = json!({
         "ActionTypes": {
             "Type": "String", "Default": "create", "AllowedValues": ["create", "existing"],
-            "Description": "existing: another stack of this account and Region has made the action types",
+            "Description": "existing: the action types and their log group are there, made by another stack of this account and Region or by an earlier one",
         },
         "LogRetentionDays": {
             "Type": "Number", "Default": 30, "AllowedValues": RETENTIONS,
@@ -73,7 +81,7 @@ fn parameters(stack: &Stack) -> Value {
     });
     let mut all = all.as_object().cloned().unwrap_or_default();
     if stack.autoscaling {
-        fleet::parameters(&mut all);
+        fleet::parameters(stack, &mut all);
     }
     Value::Object(all)
 }
@@ -93,7 +101,7 @@ fn outputs(stack: &Stack) -> Value {
         json!({"Ref": "DeadLetters"}),
     );
     for pool in &stack.pools {
-        let environment = json!({"Fn::Sub": fleet::environment(pool).trim_end()});
+        let environment = json!({"Fn::Sub": fleet::environment(stack, pool)});
         let description = format!("/etc/sluice/worker.env on the machines of the pool {pool}");
         output(format!("{}Environment", events::camel(pool)), description, environment);
     }

@@ -1,4 +1,5 @@
-//! Templates and units as they are printed, and what must hold for any of them.
+//! Templates and units as they are printed, and what must hold for any of them. What machines do with them is in
+//! `fleet_tests.rs`.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,19 +24,24 @@ fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
 }
 
 /// A stack with everything.
-fn full() -> Stack {
+pub(super) fn full() -> Stack {
     Stack {
         name: "ci".to_owned(),
         pools: texts(["default", "arm-64"]),
         types: Category::ALL.to_vec(),
         buckets: texts(["team-builds", "arn:aws:s3:::shared"]),
-        images: texts(["billing", "team/*", "arn:aws:ecr:eu-west-1:222222222222:repository/base"]),
+        images: texts(["billing", "team/*"]),
+        creates_repositories: true,
+        base_images: texts(["arn:aws:ecr:eu-west-1:222222222222:repository/base"]),
         repositories: texts(["billing"]),
         on_push: true,
         deploy_roles: texts(["arn:aws:iam::333333333333:role/sluice-deploy"]),
+        services: texts(["production/billing", "staging/*"]),
+        task_roles: texts(["arn:aws:iam::111111111111:role/billing-execution"]),
         secrets: texts(["/ci/"]),
         keys: texts(["arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555"]),
         autoscaling: true,
+        stop: Duration::from_secs(3600),
     }
 }
 
@@ -72,6 +78,10 @@ fn names_that_cannot_be_are_refused_by_name() {
         let images = Stack { images: texts([name]), ..Stack::default() };
         assert_eq!(refused(images), format!("`{name}` is no name of a resource"));
     }
+    for name in ["billing", "a/b/c", "/billing"] {
+        let services = Stack { services: texts([name]), ..Stack::default() };
+        assert!(refused(services).starts_with(&format!("`{}` is no", if name == "/billing" { "" } else { name })));
+    }
     let several = Stack { repositories: texts(["team-*"]), on_push: true, ..Stack::default() };
     assert_eq!(refused(several), "`team-*` names several repositories, and an event names one");
     let none = Stack { on_push: true, ..Stack::default() };
@@ -92,7 +102,89 @@ fn nothing_is_allowed_that_was_not_asked_for() {
     };
     let least = ["PollForJobs", "AnswerForJobs", "LookAtPipelines", "Hear", "KeepRecords", "WriteLogs"];
     assert_eq!(purposes(Stack::default()), least);
-    assert_eq!(purposes(full()).len(), 17);
+    assert_eq!(purposes(full()).len(), 25);
+}
+
+/// The calls that a statement of the full stack allows.
+fn calls_of(purpose: &str) -> Vec<String> {
+    let all = statements(&full());
+    let statement = all.iter().find(|statement| statement["Sid"] == purpose).unwrap();
+    statement["Action"].as_array().unwrap().iter().map(|call| call.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn nothing_is_pushed_to_a_repository_that_is_only_pulled_from() {
+    let pulls = calls_of("PullImages");
+    assert!(pulls.iter().all(|call| call.contains("Get") || call.contains("Check")), "{pulls:?}");
+    let base = "arn:aws:ecr:eu-west-1:222222222222:repository/base";
+    for statement in statements(&full()).iter().filter(|statement| statement["Sid"] != "PullImages") {
+        assert!(!statement.to_string().contains(base), "{statement}");
+    }
+    let alone = Stack { base_images: texts([base]), ..Stack::default() };
+    assert!(statements(&alone).iter().any(|statement| statement["Sid"] == "LogInToRegistries"));
+}
+
+#[test]
+fn repositories_are_made_only_where_that_was_asked_for() {
+    let without = Stack { creates_repositories: false, ..full() };
+    assert!(!statements(&without).iter().any(|statement| statement.to_string().contains("CreateRepository")));
+    assert_eq!(calls_of("MakeRepositories"), ["ecr:CreateRepository"]);
+}
+
+#[test]
+fn a_worker_may_make_every_call_of_a_deployment_to_a_service_that_is_named() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/deploy/ecs/service.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let called = source.split("self.client.").skip(1).filter_map(|rest| rest.split('(').next());
+    let mut called: Vec<String> = called.map(|call| format!("ecs:{}", events::camel(call))).collect();
+    // These are not written as methods of the client: the request is built elsewhere, and its tags are a call to IAM.
+    called.extend(texts(["ecs:RegisterTaskDefinition", "ecs:TagResource", "iam:PassRole"]));
+    assert!(called.len() > 8, "{called:?}");
+    let purposes = [
+        "RollOutServices",
+        "ListTasks",
+        "LookAtTaskDefinitions",
+        "RegisterTaskDefinitions",
+        "TagTaskDefinitions",
+        "PassTaskRoles",
+    ];
+    let allowed: Vec<String> = purposes.into_iter().flat_map(calls_of).collect();
+    assert!(called.iter().all(|call| allowed.contains(call)), "{called:?}");
+    assert!(allowed.iter().all(|call| called.contains(call)), "nothing calls some of {allowed:?}");
+}
+
+#[test]
+fn the_action_types_are_kept_and_come_when_all_else_is_there() {
+    let template = template(&full()).unwrap();
+    let resources = template["Resources"].as_object().unwrap();
+    let is_type = |name: &&String| name.ends_with("ActionType");
+    for (name, resource) in resources.iter().filter(|(name, _)| is_type(name)) {
+        assert_eq!(
+            (&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]),
+            (&"Retain".into(), &"Retain".into())
+        );
+        assert!(!resource["DependsOn"].as_array().unwrap().is_empty(), "{name}");
+    }
+    let first: Vec<&str> =
+        resources["BuildActionType"]["DependsOn"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let others: Vec<&String> = resources.keys().filter(|name| !is_type(name)).collect();
+    assert_eq!(first, others);
+}
+
+#[test]
+fn a_worker_polls_for_the_types_that_its_role_may_poll_for() {
+    let environment = |types: &[Category]| {
+        let template = template(&Stack { types: types.to_vec(), ..Stack::default() }).unwrap();
+        template["Outputs"]["DefaultEnvironment"]["Value"]["Fn::Sub"].as_str().unwrap().to_owned()
+    };
+    assert!(environment(&Category::ALL).ends_with("\nSLUICE_OPTIONS=--log-group sluice-builds"));
+    assert!(environment(&[Category::Build, Category::Test]).ends_with(" --type build --type test"));
+}
+
+#[test]
+fn a_worker_that_has_drained_is_not_started_again() {
+    let unit = unit(UnitOrder::default());
+    assert!(unit.contains("\nRestart=on-failure\n"), "a drain ends with the exit code 0");
 }
 
 #[test]
@@ -100,35 +192,9 @@ fn a_statement_for_everything_is_made_only_where_iam_knows_no_resource() {
     let everything: Vec<_> =
         statements(&full()).into_iter().filter(|statement| statement["Resource"] == serde_json::json!(["*"])).collect();
     let purposes: Vec<_> = everything.iter().map(|statement| statement["Sid"].as_str().unwrap()).collect();
-    assert_eq!(purposes, ["AnswerForJobs", "LogInToRegistries"]);
+    assert_eq!(purposes, ["AnswerForJobs", "LogInToRegistries", "ListTasks", "LookAtTaskDefinitions"]);
     let calls = statements(&full()).iter().flat_map(|s| s["Action"].as_array().unwrap().clone()).collect::<Vec<_>>();
     assert!(calls.iter().all(|call| !call.as_str().unwrap().contains('*')), "{calls:?}");
-}
-
-#[test]
-fn a_text_for_a_machine_fits_and_holds_no_reference_but_those_that_are_meant() {
-    let template = template(&full()).unwrap();
-    for pool in ["Default", "Arm64"] {
-        let data = &template["Resources"][format!("{pool}Template")]["Properties"]["LaunchTemplateData"]["UserData"];
-        let text = data["Fn::Base64"]["Fn::Sub"].as_str().unwrap();
-        assert!(text.len() < 12_000, "EC2 takes 16 KiB of user data after encoding, this has {}", text.len());
-        assert!(!["@ENV", "@DRAIN", "@UNIT", "@STOP"].iter().any(|left| text.contains(left)), "{text}");
-        let mut names: Vec<_> = text.split("${").skip(1).filter_map(|rest| rest.split('}').next()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let queues = ["Jobs", "Events"].map(|queue| format!("{pool}{queue}"));
-        let known = [
-            "AWS::Region",
-            "AWS::StackName",
-            "BinaryLocation",
-            "BinarySha256",
-            "Logs",
-            "Records",
-            &queues[0],
-            &queues[1],
-        ];
-        assert!(names.iter().all(|name| known.contains(name)), "{names:?}");
-    }
 }
 
 #[test]
@@ -149,42 +215,4 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         let own: Vec<_> = said.lines().filter(|line| line.contains(name)).collect();
         assert!(own.is_empty() && verify.status.success(), "{name}: {said}");
     }
-}
-
-/// A machine's programs that write down how they were called, and metadata that says `Terminated` at the third look.
-const PROGRAMS: [(&str, &str); 4] = [
-    ("sleep", "echo sleep $1 >>calls; [ $1 != 300 ] || until [ -e done ]; do /bin/sleep 0.05; done"),
-    ("systemctl", "echo systemctl $* >>calls"),
-    ("aws", "echo aws $* >>calls; case $* in *complete-lifecycle-action*) : >done ;; esac"),
-    (
-        "curl",
-        "for last; do :; done
-case $last in
-*/api/token) echo token ;;
-*/instance-id) echo i-1 ;;
-*/target-lifecycle-state) echo look >>looks; [ $(wc -l <looks) -lt 3 ] && echo InService || echo Terminated ;;
-*) exit 22 ;;
-esac",
-    ),
-];
-
-#[test]
-fn a_machine_that_the_group_takes_away_drains_first_and_then_says_so() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let programs = PROGRAMS.map(|(name, text)| (name, format!("#!/bin/sh\n{text}\n")));
-    for (name, text) in programs.iter().map(|(name, text)| (*name, text.as_str())).chain([("drain", systemd::DRAIN)]) {
-        let file = folder.path().join(name);
-        std::fs::write(&file, text).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let path = format!("{}:/usr/bin:/bin", folder.path().display());
-    let mut drain = Command::new(folder.path().join("drain"));
-    let ended = drain.current_dir(folder.path()).env("PATH", path).env("SLUICE_GROUP", "ci-default").output().unwrap();
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    let calls = std::fs::read_to_string(folder.path().join("calls")).unwrap();
-    let calls: Vec<&str> = calls.lines().filter(|call| *call != "sleep 300").collect();
-    let done = "aws autoscaling complete-lifecycle-action --auto-scaling-group-name ci-default \
-                --lifecycle-hook-name drain --instance-id i-1 --lifecycle-action-result CONTINUE";
-    assert_eq!(calls, ["sleep 5", "sleep 5", "systemctl stop sluice.service", done]);
 }

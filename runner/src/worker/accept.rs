@@ -173,6 +173,9 @@ async fn begun(worker: &Worker, mut held: Held, run: String, on: String) -> Opti
         Err(fault) => tracing::warn!(job = held.entry.job, %fault, "the ledger cannot be written yet"),
     }
     worker.standing.accepted();
+    if let (Step::Accepted { run, .. }, Ok(order)) = (&held.job.step, &held.job.order) {
+        tracing::info!(job = held.entry.job, run, project = order.project, "the job is taken");
+    }
     Some(Life::of(held))
 }
 

@@ -47,7 +47,10 @@ pub(super) async fn deliver(worker: &Arc<Worker>, mut held: Held) {
 
 async fn settled(worker: &Arc<Worker>, mut held: Held, reported: Reported, succeeded: bool) {
     match reported {
-        Reported::Delivered => worker.standing.delivered(succeeded),
+        Reported::Delivered => {
+            tracing::info!(job = held.entry.job, succeeded, "the job is done");
+            worker.standing.delivered(succeeded);
+        }
         Reported::Again => {
             tracing::info!(job = held.entry.job, "the job is given back to its queue");
             worker.standing.given_back();

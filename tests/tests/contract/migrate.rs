@@ -56,8 +56,7 @@ impl Stand {
 
     async fn swapped(&self, described: &Described) -> Change {
         let projects = self.calls.projects(&project_names(described)).await.unwrap();
-        let orders = Orders { pool: "default".to_owned(), ..Orders::default() };
-        swap(described, &projects, &orders).unwrap()
+        swap(described, &projects, &orders()).unwrap()
     }
 
     /// What the binary prints, and its exit code.
@@ -82,6 +81,11 @@ fn project(name: &str) -> Value {
         "serviceRole": "arn:aws:iam::111111111111:role/build",
         "timeoutInMinutes": 20,
     })
+}
+
+/// To the pool `default`, from projects whose builds call no AWS.
+fn orders() -> Orders {
+    Orders { pool: "default".to_owned(), accepted: vec!["service-role".to_owned()], ..Orders::default() }
 }
 
 /// A structure without what each update counts.
@@ -187,7 +191,7 @@ async fn parts_of_a_structure_that_are_new_to_us_outlive_a_swap() {
     let (folder, described) = (tempfile::tempdir().unwrap(), calls.pipeline("billing").await.unwrap());
     let project = serde_json::from_value(project("billing-build")).unwrap();
     let projects = std::collections::BTreeMap::from([("billing-build".to_owned(), project)]);
-    let change = swap(&described, &projects, &Orders { pool: "default".to_owned(), ..Orders::default() }).unwrap();
+    let change = swap(&described, &projects, &orders()).unwrap();
     let applied = apply(&calls, &described, &change, &Saved::new(folder.path().to_owned())).await.unwrap();
     assert!(applied.overtaken, "the version went from 4 to 6");
     let told = told.lock().unwrap().clone();
@@ -202,7 +206,12 @@ async fn the_binary_shows_applies_and_takes_back() {
     stand.service.action_type(ours("Build"));
     let before = stand.now().await.pipeline;
 
-    let (shown, code) = stand.sluice(&[]);
+    let (shown, code) = stand.sluice(&["--apply"]);
+    assert!(shown.contains("not without --accept service-role: "), "{shown}");
+    assert_ne!(code, 0, "{shown}");
+    assert_eq!(stand.now().await.pipeline, before);
+
+    let (shown, code) = stand.sluice(&["--accept", "service-role"]);
     assert_eq!(code, 0, "{shown}");
     assert!(shown.starts_with("pipeline billing, version 1, eu-west-1, account 111111111111\n"), "{shown}");
     assert!(shown.contains("Build/compile: AWS/Build/CodeBuild/1 -> Custom/Build/Sluice/1\n"), "{shown}");
@@ -210,11 +219,12 @@ async fn the_binary_shows_applies_and_takes_back() {
     assert!(shown.contains("nothing is changed yet: add --apply, with --expect-version 1"), "{shown}");
     assert_eq!(stand.now().await.pipeline, before);
 
-    let (shown, code) = stand.sluice(&["--apply", "--expect-version", "7"]);
+    let (shown, code) = stand.sluice(&["--accept", "service-role", "--apply", "--expect-version", "7"]);
     assert_eq!(code, 2, "{shown}");
     assert!(shown.contains("it is at version 1, and the change is for version 7"), "{shown}");
 
-    let (shown, code) = stand.sluice(&["--apply", "--expect-version", "1", "--action", "Build/compile"]);
+    let (shown, code) =
+        stand.sluice(&["--accept", "service-role", "--apply", "--expect-version", "1", "--action", "Build/compile"]);
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("billing is at version 2; as it was before: "), "{shown}");
     let actions = stand.now().await.pipeline["stages"][1]["actions"].clone();

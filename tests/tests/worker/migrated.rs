@@ -47,7 +47,8 @@ async fn a_swapped_action_is_built_as_its_project_said() {
     let saved = Saved::new(stand.state("operator").join("migrations"));
     let before = calls.pipeline("app").await.unwrap();
     let projects = calls.projects(&project_names(&before)).await.unwrap();
-    let orders = Orders { pool: "linux".to_owned(), ..Orders::default() };
+    let accepted = vec!["service-role".to_owned()];
+    let orders = Orders { pool: "linux".to_owned(), accepted, ..Orders::default() };
     let change = swap(&before, &projects, &orders).unwrap();
     apply(&calls, &before, &change, &saved).await.unwrap();
 

@@ -22,7 +22,7 @@ impl Stand {
     /// What `sluice` says on a machine that carries nothing out itself.
     fn says(&self, words: &[&str]) -> String {
         let mut command = WorkerProcess::command(&self.spec(), &self.state("desk"));
-        let output = command.args(words).args(["--table", "sluice"]).env("SLUICE_LOG", "error").output().unwrap();
+        let output = command.args(words).args(["--table", "sluice"]).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "{words:?}: {}{}", text(&output.stdout), text(&output.stderr));
         text(&output.stdout)

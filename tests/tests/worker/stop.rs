@@ -29,7 +29,10 @@ async fn a_machine_that_is_short_of_something_takes_no_job_and_says_why() {
         stand.pipeline(&[("buildspec.yml", &buildspec(&["true"]))], |action| action);
         let mut worker = WorkerProcess::start(&stand.spec().with(&[argument, "900TiB"]), &stand.state("one"));
         stand.service.start_execution("app");
-        eventually("objection", || worker.log().contains(why).then_some(())).await;
+        // Its operator is told without having asked: nothing sets SLUICE_LOG here.
+        let warned = |log: String| log.lines().any(|line| line.contains(" WARN ") && line.contains(why));
+        eventually("objection", || warned(worker.log()).then_some(())).await;
+        assert!(worker.log().lines().any(|line| line.contains(" INFO ") && line.contains("the worker begins")));
         worker.signal(Signal::SIGTERM);
         assert_eq!(worker.ended().await, 0, "{}", worker.log());
         assert!(stand.service.calls_of("PollForJobs").is_empty(), "{}", worker.log());
@@ -91,4 +94,21 @@ async fn a_drained_worker_finishes_what_it_has_and_takes_nothing_more() {
     assert_eq!(acknowledged, 1);
     stand.service.assert_one_result_a_job();
     stand.service.assert_no_crimes();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_hangs_is_seen_by_its_status() {
+    let stand = Stand::open().await;
+    let worker = stand.worker();
+    eventually("worker", || worker.has_begun().then_some(())).await;
+    let status = || {
+        let mut command = WorkerProcess::command(&stand.spec(), &worker.state);
+        command.args(["worker", "status"]).output().unwrap()
+    };
+    assert_eq!(status().status.code(), Some(0));
+    worker.signal(Signal::SIGSTOP);
+    let hung = status();
+    worker.signal(Signal::SIGCONT);
+    let said = String::from_utf8_lossy(&hung.stderr);
+    assert!(hung.status.code() == Some(3) && said.contains("does not answer"), "{said}");
 }

@@ -142,10 +142,14 @@ impl Category {
         }
     }
 
-    /// How few and how many input artifacts an action has. For a build and a test these are the CodeBuild action's.
+    /// How few and how many input artifacts an action has. For a build and a test these are the CodeBuild action's, and a
+    /// deployment has one, as the Amazon ECS action: it has no word that could say which of several is meant.
     #[must_use]
     pub const fn inputs(self) -> (u8, u8) {
-        (1, 5)
+        match self {
+            Self::Build | Self::Test => (1, 5),
+            Self::Deploy => (1, 1),
+        }
     }
 
     /// How few and how many output artifacts an action has.
@@ -171,7 +175,12 @@ pub fn is_pool(name: &str) -> bool {
     (1..=MOST_POOL_CHARACTERS).contains(&name.len()) && name.chars().all(allowed)
 }
 
-/// The stream of a build's log in the workers' log group, after CodePipeline's own substitution. The external execution
+/// The log group that the types' links lead to. A type that comes back after its deletion must be what it was to the
+/// letter, so no name that CloudFormation makes up may be in its links. Types and group are there once in an account and
+/// Region.
+pub const LOG_GROUP: &str = "sluice-builds";
+
+/// The stream of a build's log in [`LOG_GROUP`], after CodePipeline's own substitution. The external execution
 /// id that a worker reports must therefore be the `uuid` of the build id `project:uuid`, and streams have no prefix.
 pub const LOG_STREAM: &str = "{ExternalExecutionId}";
 
