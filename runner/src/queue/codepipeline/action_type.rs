@@ -172,7 +172,7 @@ pub fn is_pool(name: &str) -> bool {
 }
 
 /// The stream of a build's log in the workers' log group, after CodePipeline's own substitution. The external execution
-/// id that a worker reports must therefore be the `uuid` of the build id `project:uuid`, and streams have no prefix.
+/// id that a worker reports must therefore be the `uuid` of the id `project:uuid` of a build or a log, and streams have no prefix.
 pub const LOG_STREAM: &str = "{ExternalExecutionId}";
 
 #[cfg(test)]
