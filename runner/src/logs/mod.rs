@@ -13,6 +13,7 @@ mod link;
 pub mod memory;
 mod reader;
 mod sending;
+mod sent;
 mod shipment;
 mod shipping;
 
@@ -24,6 +25,7 @@ use crate::fault::Fault;
 pub use batch::{Batch, Limits, Rest, batch, time};
 pub use cloudwatch::{CloudWatchConfig, CloudWatchLogs, Retention};
 pub use link::Links;
+pub use sent::{ReadTo, SentLogs};
 pub use shipment::{ArchiveTarget, LogTargets, Shipment, StreamTarget, behind};
 pub use shipping::{Shipping, ShippingConfig, Unsent};
 
