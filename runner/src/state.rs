@@ -140,7 +140,11 @@ impl RunState {
                     stage.span.finish(at, outcome);
                 }
             }
-            What::ActionStarted { stage, action, kind } => self.start_action(stage, action, *kind, at),
+            What::ActionStarted { stage, action, kind, log } => {
+                let state = self.start_action(stage, action, *kind);
+                state.span.start(at);
+                state.log.clone_from(log);
+            }
             What::GateStarted { stage, slot, .. }
             | What::GateWaiting { stage, slot, .. }
             | What::ApprovalGiven { stage, slot, .. }
@@ -157,15 +161,13 @@ impl RunState {
         }
     }
 
-    fn start_action(&mut self, stage: &str, name: &str, kind: ActionKind, at: Timestamp) {
-        match self.action_mut(name) {
-            Some(known) => known.span.start(at),
-            None => {
-                let mut action = ActionState::new(stage, name, kind);
-                action.span.start(at);
-                self.actions.push(action);
-            }
+    fn start_action(&mut self, stage: &str, name: &str, kind: ActionKind) -> &mut ActionState {
+        let known = self.actions.iter().position(|action| action.name == name);
+        let index = known.unwrap_or(self.actions.len());
+        if known.is_none() {
+            self.actions.push(ActionState::new(stage, name, kind));
         }
+        &mut self.actions[index]
     }
 
     fn stage_mut(&mut self, name: &str) -> Option<&mut StageState> {

@@ -28,6 +28,7 @@ use crate::fault::{Fault, io};
 use crate::gate::{Decision, may_decide};
 use crate::identity;
 use crate::image::OldBuilds;
+use crate::logs::SentLogs;
 use crate::recorder::Recorder;
 use crate::run::{Options, Ports, Prefetched, Room, Run};
 use crate::secret::{AwsSecrets, GivenSecrets, SecretText, Secrets, parse_given};
@@ -126,6 +127,14 @@ pub fn run(
 /// A `Configuration` fault when no Region is known.
 pub async fn history(table: &str) -> Result<DynamoHistory, Fault> {
     Ok(DynamoHistory::new(Table::new(&Aws::default().config(None, None).await?, table)))
+}
+
+/// What was sent to CloudWatch Logs in that Region, or in the caller's own.
+///
+/// # Errors
+/// A `Configuration` fault when no Region is known.
+pub async fn sent_logs(region: Option<&str>) -> Result<SentLogs, Fault> {
+    Ok(SentLogs::new(&Aws::default().config(None, region).await?))
 }
 
 /// Removes what earlier runs had to leave in the engine, while the new one goes on.

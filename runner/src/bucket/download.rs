@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
 use super::Object;
@@ -53,7 +55,11 @@ async fn attempt(
     let range = (partial.done > 0).then(|| format!("bytes={}-", partial.done));
     let request = client.get_object().bucket(&object.bucket).key(&object.key);
     let request = request.set_range(range).set_if_match(partial.etag.clone());
-    let answer = request.send().await.map_err(|error| aws::fault(object, &error))?;
+    let answer = request.send().await.map_err(|error| match is_gone(&error) {
+        true => Fault::revision(format!("{object} is not there"))
+            .hint("a lifecycle rule or a person removed it: start a new execution, which stores it again"),
+        false => aws::fault(object, &error),
+    })?;
     partial.etag = answer.e_tag().map(str::to_owned);
     let total = answer.content_length().and_then(|rest| u64::try_from(rest).ok()).map(|rest| rest + partial.done);
     let mut out = tokio::fs::File::options()
@@ -87,4 +93,10 @@ async fn attempt(
         }
         _ => Ok(None),
     }
+}
+
+/// Whether the bucket is there and the object is not. A service that is not Amazon's may have another code for it.
+fn is_gone(error: &SdkError<GetObjectError>) -> bool {
+    let missing = error.raw_response().is_some_and(|response| response.status().as_u16() == 404);
+    missing && error.code() != Some("NoSuchBucket")
 }

@@ -59,7 +59,7 @@ pub enum Encryption {
 /// only when it is whole.
 #[async_trait]
 pub trait Buckets: Send + Sync {
-    /// Brings an object into a file.
+    /// Brings an object into a file. A `Revision` fault when the bucket has none of that key.
     async fn get(&self, object: &Object, file: &Path, progress: &Progress, cancel: &Cancel) -> Result<(), Fault>;
 
     /// Puts a file in an object's place.

@@ -14,6 +14,7 @@ mod resume;
 mod run;
 mod runs;
 mod schema;
+mod sent_logs;
 mod setup;
 mod show;
 mod submit;

@@ -106,6 +106,9 @@ pub enum What {
         action: String,
         /// What it does.
         kind: ActionKind,
+        /// `project:uuid`, which its log is sent under. `None` for a build, whose own id that is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<String>,
     },
     /// An action is over.
     ActionFinished {

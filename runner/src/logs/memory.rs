@@ -168,7 +168,7 @@ impl Buckets for MemoryLogs {
     async fn get(&self, object: &Object, file: &Path, _: &Progress, _: &Cancel) -> Result<(), Fault> {
         let bytes = self.call(|kept| {
             let kept = kept.archives.get(&of(object)).cloned();
-            kept.ok_or_else(|| Fault::configuration(format!("{object}: NoSuchKey")))
+            kept.ok_or_else(|| Fault::revision(format!("{object} is not there")))
         });
         std::fs::write(file, bytes.await?).map_err(io(file))
     }

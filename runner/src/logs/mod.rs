@@ -1,4 +1,4 @@
-//! The logs of builds, sent to CloudWatch Logs while they grow and put into S3 when they are whole.
+//! The logs of actions, sent to CloudWatch Logs while they grow and put into S3 when they are whole.
 //!
 //! The one source is the log file of an action, which holds what may be seen and nothing else. What is sent of it is
 //! written down in a journal after each answer, so that whoever comes next goes on at that byte. This module does not
@@ -13,6 +13,7 @@ mod link;
 pub mod memory;
 mod reader;
 mod sending;
+mod sent;
 mod shipment;
 mod shipping;
 
@@ -24,7 +25,8 @@ use crate::fault::Fault;
 pub use batch::{Batch, Limits, Rest, batch, time};
 pub use cloudwatch::{CloudWatchConfig, CloudWatchLogs, Retention};
 pub use link::Links;
-pub use shipment::{ArchiveTarget, LogTargets, Shipment, StreamTarget};
+pub use sent::{ReadTo, SentLogs};
+pub use shipment::{ArchiveTarget, LogTargets, Shipment, StreamTarget, behind};
 pub use shipping::{Shipping, ShippingConfig, Unsent};
 
 /// One line of a log, or a piece of one that is too long.
@@ -42,7 +44,7 @@ pub struct LogEvent {
 pub struct StreamName {
     /// The group, `/aws/codebuild/PROJECT` unless another one is set.
     pub group: String,
-    /// The stream: a build's UUID, behind a prefix when one is set.
+    /// The stream: the UUID of a build, or of the log of what is none, behind a prefix when one is set.
     pub stream: String,
 }
 

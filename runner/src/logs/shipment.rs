@@ -9,7 +9,7 @@ use super::{Links, StreamName};
 use crate::bucket::Object;
 use crate::fault::Fault;
 
-/// The log of one build on its way.
+/// The log of one action on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Shipment {
@@ -27,16 +27,9 @@ pub struct Shipment {
     pub opened: Timestamp,
 }
 
-impl Shipment {
-    /// Where people look at it, in the console of that Region.
-    #[must_use]
-    pub fn links(&self, region: &str) -> Links {
-        Links::of(region, self.stream.as_ref(), self.archive.as_ref())
-    }
-}
-
 /// Where logs go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct LogTargets {
     /// To CloudWatch Logs.
     pub stream: Option<StreamTarget>,
@@ -45,7 +38,8 @@ pub struct LogTargets {
 }
 
 /// Where logs go in CloudWatch Logs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct StreamTarget {
     /// The group, `/aws/codebuild/PROJECT` when `None`.
     pub group: Option<String>,
@@ -54,7 +48,8 @@ pub struct StreamTarget {
 }
 
 /// Where logs go in S3.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct ArchiveTarget {
     /// The bucket.
     pub bucket: String,
@@ -89,6 +84,16 @@ impl LogTargets {
         self.stream.is_some() || self.archive.is_some()
     }
 
+    /// Where the logs of a run go that was begun with `earlier`: there, so that they are in one place, unless whoever goes
+    /// on with it sends none there.
+    #[must_use]
+    pub fn going_on(&self, earlier: &Self) -> Self {
+        Self {
+            stream: self.stream.as_ref().map(|own| earlier.stream.as_ref().unwrap_or(own).clone()),
+            archive: self.archive.as_ref().map(|own| earlier.archive.as_ref().unwrap_or(own).clone()),
+        }
+    }
+
     /// Whether the names can be those of a group and of streams (API reference, `CreateLogGroup`, `CreateLogStream`).
     ///
     /// # Errors
@@ -112,24 +117,44 @@ impl LogTargets {
         Ok(())
     }
 
-    /// The shipment of a build's log. `build` is `PROJECT:UUID`; a stream's name has no colon, so it is the UUID alone.
+    /// The shipment of an action's log. `id` is `PROJECT:UUID`; a stream's name has no colon, so it is the UUID alone.
     #[must_use]
-    pub fn shipment(&self, run: &str, action: &str, build: &str, file: PathBuf, opened: Timestamp) -> Shipment {
-        let (project, uuid) = build.rsplit_once(':').unwrap_or(("", build));
-        let behind = |prefix: &Option<String>, name: String| match prefix {
-            Some(prefix) => format!("{prefix}/{name}"),
-            None => name,
-        };
-        let stream = self.stream.as_ref().map(|target| StreamName {
-            group: target.group.clone().unwrap_or_else(|| group_of(project)),
-            stream: behind(&target.prefix, uuid.to_owned()),
-        });
-        let archive = self
-            .archive
-            .as_ref()
-            .map(|target| Object { bucket: target.bucket.clone(), key: behind(&target.prefix, format!("{uuid}.gz")) });
+    pub fn shipment(&self, run: &str, action: &str, id: &str, file: PathBuf, opened: Timestamp) -> Shipment {
+        let (stream, archive) = (self.stream_of(id), self.archive_of(id));
         Shipment { run: run.to_owned(), action: action.to_owned(), file, stream, archive, opened }
     }
+
+    /// Where people look at the log with that id, in the console of that Region.
+    #[must_use]
+    pub fn links(&self, id: &str, region: &str) -> Links {
+        Links::of(region, self.stream_of(id).as_ref(), self.archive_of(id).as_ref())
+    }
+
+    /// The stream of the log with that id.
+    #[must_use]
+    pub fn stream_of(&self, id: &str) -> Option<StreamName> {
+        let (target, (project, uuid)) = (self.stream.as_ref()?, parts(id));
+        let group = target.group.clone().unwrap_or_else(|| group_of(project));
+        Some(StreamName { group, stream: behind(target.prefix.as_deref(), uuid) })
+    }
+
+    /// The archive of the log with that id.
+    #[must_use]
+    pub fn archive_of(&self, id: &str) -> Option<Object> {
+        let (target, (_, uuid)) = (self.archive.as_ref()?, parts(id));
+        let key = behind(target.prefix.as_deref(), &format!("{uuid}.gz"));
+        Some(Object { bucket: target.bucket.clone(), key })
+    }
+}
+
+/// A name behind its prefix, when there is one.
+#[must_use]
+pub fn behind(prefix: Option<&str>, name: &str) -> String {
+    prefix.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}/{name}"))
+}
+
+fn parts(id: &str) -> (&str, &str) {
+    id.rsplit_once(':').unwrap_or(("", id))
 }
 
 /// The group of a project. A project here may have a name that CodeBuild would not take; a group may not.
@@ -166,6 +191,18 @@ mod tests {
         let expected = (Some(format!("builds log-stream/{UUID}")), Some(format!("logs ci/billing/{UUID}.gz")));
         assert_eq!(shipment(&custom), expected);
         assert_eq!(shipment(&LogTargets::default()), (None, None));
+    }
+
+    #[test]
+    fn who_goes_on_with_a_run_sends_its_logs_to_where_they_are_or_nowhere() {
+        let stream = |group: &str| Some(StreamTarget { group: Some(group.into()), prefix: None });
+        let archive = |place: &str| Some(ArchiveTarget::parse(place).unwrap());
+        let earlier = LogTargets { stream: stream("first"), archive: None };
+        let own = LogTargets { stream: stream("second"), archive: archive("logs") };
+        let both = LogTargets { stream: stream("first"), archive: archive("logs") };
+        assert_eq!(own.going_on(&earlier), both);
+        assert_eq!(own.going_on(&LogTargets::default()), own);
+        assert_eq!(LogTargets::default().going_on(&earlier), LogTargets::default());
     }
 
     #[test]

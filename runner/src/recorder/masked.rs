@@ -13,8 +13,9 @@ const OUR_WORDS: [&str; 7] = ["type", "status", "kind", "slot", "reason", "at", 
 
 /// The keys of an event itself that hold names, or what a later process must find in the record as it was: by images
 /// and deployments registries and targets are asked, and an account's number in them may have come from Parameter
-/// Store, and by the versions of secrets their values are. Further down a key may be anybody's, such as a variable that is called `build`.
-const NAMES: [&str; 12] = [
+/// Store, and by the versions of secrets their values are. Further down a key may be anybody's, such as a variable that is
+/// called `build`.
+const NAMES: [&str; 13] = [
     "run",
     "pipeline",
     "plan",
@@ -22,6 +23,7 @@ const NAMES: [&str; 12] = [
     "action",
     "phase",
     "build",
+    "log",
     "source-directory",
     "sha256",
     "image",

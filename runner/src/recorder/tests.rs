@@ -21,7 +21,7 @@ fn the_run_works_with_what_is_shown_to_nobody() {
     let recorder = Recorder::new("r", record, RunState::default(), Vec::new(), Cancel::default()).unwrap();
     recorder.mask(&[("ACCOUNT".to_owned(), SecretText::new("123456789012"))]).unwrap();
     let build = || "build".to_owned();
-    recorder.tell(What::ActionStarted { stage: "Build".into(), action: build(), kind: ActionKind::Build });
+    recorder.tell(What::ActionStarted { stage: "Build".into(), action: build(), kind: ActionKind::Build, log: None });
     let value = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app".to_owned();
     recorder.tell(What::VariableExported { action: build(), name: "REPOSITORY".into(), value, withheld: false });
     let (id, revision) = ("1".to_owned(), "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:8".to_owned());
@@ -33,6 +33,14 @@ fn the_run_works_with_what_is_shown_to_nobody() {
     assert_eq!(told.variables["REPOSITORY"], "***.dkr.ecr.eu-west-1.amazonaws.com/app");
     assert!(told.withheld.contains("REPOSITORY") && known.withheld.is_empty());
     assert_eq!(told.deployment, Some(deployment), "a later process must find it as it is");
+}
+
+#[test]
+fn the_id_that_a_log_is_sent_under_is_told_as_it_is() {
+    let (needles, _) = Needles::of([("NAME", &SecretText::new("billing"))]).unwrap();
+    let log = Some("billing:0b1c2d3e-0000-4000-8000-000000000000".to_owned());
+    let what = What::ActionStarted { stage: "Ship".into(), action: "image".into(), kind: ActionKind::Image, log };
+    assert_eq!(masked(&Arc::new(needles), what.clone()), what);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use pipeline_spec::plan::{Action, Work};
 
 use super::Run;
 use crate::event::{ActionKind, Outcome, What};
+use crate::store::new_log_id;
 
 impl Run {
     /// Carries an action out. One that is over already is not repeated.
@@ -13,8 +14,7 @@ impl Run {
             Some(Some(outcome)) => return outcome,
             Some(None) => {}
             None => {
-                let kind = kind(&action.work);
-                self.recorder.tell(What::ActionStarted { stage: stage.to_owned(), action: action.name.clone(), kind });
+                self.tell_start(stage, action);
                 for warning in self.options.warnings.get(&action.name).into_iter().flatten() {
                     self.notice(&action.name, true, warning);
                 }
@@ -29,6 +29,12 @@ impl Run {
         let outcome = worked.unwrap_or_else(Outcome::from);
         self.recorder.tell(What::ActionFinished { action: action.name.clone(), outcome: outcome.clone() });
         outcome
+    }
+
+    fn tell_start(&self, stage: &str, action: &Action) {
+        let (stage, kind) = (stage.to_owned(), kind(&action.work));
+        let log = (kind != ActionKind::Build).then(|| format!("{}:{}", self.plan.name, new_log_id()));
+        self.recorder.tell(What::ActionStarted { stage, action: action.name.clone(), kind, log });
     }
 
     /// Tells something that a person should know.

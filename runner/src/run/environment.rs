@@ -1,12 +1,15 @@
 //! The variables that CodeBuild gives a build (user guide, "Environment variables in build environments"), from what
 //! is known of the run. Those that belong to CodePipeline or webhooks alone are left unset.
 
+use crate::logs::behind;
 use crate::source::Revision;
 
 /// What the variables tell.
 pub(super) struct Facts<'a> {
     /// The build's UUID.
     pub(super) uuid: &'a str,
+    /// What stands before that in the name of its log stream.
+    pub(super) log_prefix: Option<&'a str>,
     /// Its project.
     pub(super) project: &'a str,
     /// Its number in the project.
@@ -42,7 +45,7 @@ pub(super) fn variables(facts: &Facts<'_>) -> Vec<(String, String)> {
         ("CODEBUILD_INITIATOR", facts.initiator.to_owned()),
         ("CODEBUILD_KMS_KEY_ID", kms_key(region, facts.account)),
         ("CODEBUILD_LAST_EXIT", "0".to_owned()),
-        ("CODEBUILD_LOG_PATH", (*uuid).to_owned()),
+        ("CODEBUILD_LOG_PATH", behind(facts.log_prefix, uuid)),
         ("CODEBUILD_PROJECT_ARN", format!("{arn}:project/{project}")),
         ("CODEBUILD_SOURCE_REPO_URL", revision.repository.clone()),
         ("CODEBUILD_SRC_DIR", facts.source_directory.to_owned()),

@@ -36,6 +36,7 @@ use crate::engine::{Engine, Sandboxes};
 use crate::event::{Outcome, What};
 use crate::fault::{Fault, FaultKind};
 use crate::image::Images;
+use crate::logs::LogTargets;
 use crate::recorder::Recorder;
 use crate::retry;
 use crate::secret::Secrets;
@@ -96,6 +97,8 @@ pub struct Options {
     pub zip: bool,
     /// Further inputs of every build, each in a folder of its own.
     pub inputs: Vec<Input>,
+    /// Where its logs are sent.
+    pub logs: LogTargets,
     /// What its spec was warned of, by the action that tells it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub warnings: BTreeMap<String, Vec<String>>,
@@ -126,6 +129,7 @@ impl Default for Options {
             keep: false,
             zip: false,
             inputs: Vec::new(),
+            logs: LogTargets::default(),
             warnings: BTreeMap::new(),
         }
     }

@@ -89,6 +89,7 @@ impl Run {
         let revision = self.recorder.with(|state| state.revision.clone()).unwrap_or_default();
         let mut plain = variables(&Facts {
             uuid: state.id.rsplit(':').next().unwrap_or_default(),
+            log_prefix: self.options.logs.stream.as_ref().and_then(|stream| stream.prefix.as_deref()),
             project: &build.project,
             number: state.number,
             image: &state.image,

@@ -67,14 +67,14 @@ fn rule(pool: &str, queue: &str, what: &str, pattern: Value) -> Value {
     })
 }
 
-/// An action that started has a job to take; one that was abandoned, a build to stop. That an action failed is mostly what
-/// a worker has said itself; one that CodePipeline gave up is seen with the next heartbeat.
+/// An action that started has a job to take; one that was abandoned, or that CodePipeline gave up (`FAILED` without a
+/// worker's result), a build to stop. Workers drop the failures that they have reported themselves.
 fn actions() -> Value {
     json!({
         "source": ["aws.codepipeline"],
         "detail-type": ["CodePipeline Action Execution State Change"],
         "detail": {
-            "state": ["STARTED", "ABANDONED"],
+            "state": ["STARTED", "ABANDONED", "FAILED"],
             "type": { "owner": [OWNER], "provider": [PROVIDER] },
         },
     })

@@ -23,6 +23,9 @@ pub struct ActionState {
     pub kind: ActionKind,
     /// When and how.
     pub span: Span,
+    /// What its log is sent under, unless it is a build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
     /// Its build.
     pub build: Option<BuildState>,
     /// Its exported variables.
@@ -64,6 +67,7 @@ impl ActionState {
             stage: stage.to_owned(),
             kind,
             span: Span::default(),
+            log: None,
             build: None,
             variables: BTreeMap::new(),
             withheld: BTreeSet::new(),
@@ -74,6 +78,12 @@ impl ActionState {
             deployment: None,
             rollback: None,
         }
+    }
+
+    /// `project:uuid`, which its log is sent under. `None`: it is a build that has not begun.
+    #[must_use]
+    pub fn log_id(&self) -> Option<&str> {
+        self.build.as_ref().map(|build| &build.id).or(self.log.as_ref()).map(String::as_str)
     }
 
     pub(super) fn apply(&mut self, what: &What, at: Timestamp) {

@@ -30,7 +30,7 @@ use crate::run::{Input, Options, Ports, Prefetched, Run, Seat};
 use crate::settings::Environment;
 use crate::sink::{LogFiles, Shipments, Sink};
 use crate::source::Sources;
-use crate::state::RunState;
+use crate::state::{ActionState, RunState};
 use crate::store::{BuildNumbers, Record, RunRow, StateFolders, Table};
 use crate::trust::Trust;
 use crate::worker::{Claim, Prepared, Workshop};
@@ -189,6 +189,13 @@ impl JobShop {
         self.config.trust.check(&plan, started.options.image.as_deref())
     }
 
+    /// Where the logs of a run of the record go.
+    fn targets(&self, run: &str) -> LogTargets {
+        let row = Record::open(self.folders.root()).and_then(|record| record.find(run)).ok().flatten();
+        let earlier = row.and_then(|row| Started::of(&row).ok()).unwrap_or_default().options.logs;
+        self.config.logs.going_on(&earlier)
+    }
+
     fn options(&self, order: &JobOrder) -> Options {
         let image = match &order.work {
             Work::Spec(spec) => spec.image.clone(),
@@ -208,6 +215,7 @@ impl JobShop {
             grace_seconds: self.config.grace_seconds,
             zip: true,
             inputs: inputs.map(|input| Input { name: input.name.clone(), source: input.source.clone() }).collect(),
+            logs: self.config.logs.clone(),
             ..Options::default()
         }
     }
@@ -245,9 +253,10 @@ impl Workshop for JobShop {
                 (row, Some(prefetched))
             }
         };
-        let (plan, started) = parsed(&row)?;
+        let (plan, mut started) = parsed(&row)?;
+        started.options.logs = self.config.logs.going_on(&started.options.logs);
         let state = RunState::of(&record.events(id, 0)?);
-        let shipments = Shipments::new(self.shipping.clone(), self.config.logs.clone(), id, own.clone());
+        let shipments = Shipments::new(self.shipping.clone(), started.options.logs.clone(), id, own.clone());
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(LogFiles::new(own.clone())), Box::new(shipments)];
         let recorder = Recorder::new(id, record, state, sinks, cancel.clone())?;
         if let Some(fleet) = &self.fleet {
@@ -290,12 +299,8 @@ impl Workshop for JobShop {
 
     fn links(&self, state: &RunState) -> Vec<String> {
         let Some(region) = &self.region else { return Vec::new() };
-        let builds = state.actions.iter().filter_map(|action| Some((action, action.build.as_ref()?)));
-        let shipments = builds.map(|(action, build)| {
-            let (folders, now) = (self.folders.run(&state.run), clock::now());
-            self.config.logs.shipment(&state.run, &action.name, &build.id, folders.log(&action.name), now)
-        });
-        let links = shipments.map(|shipment| shipment.links(region));
+        let targets = self.targets(&state.run);
+        let links = state.actions.iter().filter_map(ActionState::log_id).map(|id| targets.links(id, region));
         links.flat_map(|links| [links.stream, links.archive]).flatten().collect()
     }
 

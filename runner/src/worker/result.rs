@@ -106,11 +106,13 @@ fn deployed(action: &ActionState) -> Option<String> {
     Some(if succeeded { format!("deployed {revision}") } else { format!("did not deploy {revision}") })
 }
 
-/// The uuid of the run's first build, to which the links of the action type lead; else the run's id.
+/// The uuid of the run's first build, to whose log the links of the action type lead; of a run without builds that of the
+/// first action's log; of one without actions the run's id.
 fn external_id(state: &RunState) -> Option<String> {
-    let build = state.actions.iter().find_map(|action| action.build.as_ref());
-    let uuid = build.and_then(|build| build.id.rsplit(':').next()).map(str::to_owned);
-    uuid.or_else(|| Some(state.run.clone())).filter(|id| !id.is_empty())
+    let build = state.actions.iter().find_map(|action| action.build.as_ref()).map(|build| build.id.as_str());
+    let log = build.or_else(|| state.actions.iter().find_map(ActionState::log_id));
+    let id = log.and_then(|id| id.rsplit(':').next()).unwrap_or(&state.run);
+    Some(id.to_owned()).filter(|id| !id.is_empty())
 }
 
 /// The exported variables of all actions; of two with one name, that of the later action.

@@ -7,7 +7,7 @@ use aws_sdk_s3::types::CreateBucketConfiguration;
 use aws_types::SdkConfig;
 use runner::bucket::{Access, Buckets as _, Encryption, Keeping, Object, S3};
 use runner::cancel::Cancel;
-use runner::fault::Fault;
+use runner::fault::{Fault, FaultKind};
 use runner::progress::Progress;
 use sluice_tests::aws::{ACCOUNT, AwsEmulator, REGION};
 
@@ -24,7 +24,7 @@ impl Access for At {
 }
 
 #[tokio::test]
-async fn a_file_in_parts_comes_back_as_it_was_and_no_part_is_left_of_it() {
+async fn a_file_in_parts_comes_back_as_it_was_and_what_is_not_there_is_told() {
     let emulator = AwsEmulator::start().await;
     let config = emulator.config(ACCOUNT).await;
     let client =
@@ -46,4 +46,9 @@ async fn a_file_in_parts_comes_back_as_it_was_and_no_part_is_left_of_it() {
     assert!(head.e_tag().unwrap().contains("-3"), "in three parts: {:?}", head.e_tag());
     let left = client.list_multipart_uploads().bucket("artifacts").send().await.unwrap();
     assert!(left.uploads().is_empty());
+    for (named, kind) in [("artifacts", FaultKind::Revision), ("elsewhere", FaultKind::Configuration)] {
+        let missing = Object { bucket: named.to_owned(), key: "a/other.zip".to_owned() };
+        let fault = bucket.get(&missing, &back, &Progress::silent(), &Cancel::new()).await.unwrap_err();
+        assert_eq!(fault.kind, kind, "{fault}");
+    }
 }

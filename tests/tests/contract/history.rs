@@ -27,13 +27,19 @@ fn answer(rule: usize, by: &str, approved: bool) -> Decision {
     Decision { rule, by: by.to_owned(), groups: Vec::new(), at: at(5), approved, comment: None }
 }
 
-/// Runs `019a-1`, `019a-2` and `019b-1`, of which the first has thirty events.
+/// A run whose plan and options are longer than an item of a table.
+fn long_row(id: &str, seconds: i64) -> RunRow {
+    RunRow { plan: "größe".repeat(200_000), options: "weiß".repeat(50_000), ..row(id, seconds) }
+}
+
+/// Runs `019a-1`, `019a-2` and `019b-1`, of which the first has thirty events and the second a long plan.
 async fn suite(history: &dyn History) {
     let ids = |rows: Vec<RunRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
     assert_eq!(ids(history.runs(9).await.unwrap()), ["019b-1", "019a-2", "019a-1"], "newest first");
     assert_eq!(ids(history.runs(2).await.unwrap()), ["019b-1", "019a-2"]);
     assert_eq!(history.run(None).await.unwrap(), row("019b-1", 3));
-    assert_eq!(history.run(Some("019a-2")).await.unwrap(), row("019a-2", 2));
+    assert!(history.run(Some("019a-2")).await.unwrap() == long_row("019a-2", 2), "a long plan comes back whole");
+    assert!(history.runs(9).await.unwrap()[1] == long_row("019a-2", 2), "in a list too");
     assert_eq!(history.run(Some("019b")).await.unwrap().id, "019b-1");
     for (prefix, said) in [("019a", "more than one run starts with 019a"), ("02", "no run 02")] {
         let fault = history.run(Some(prefix)).await.unwrap_err();
@@ -60,8 +66,8 @@ async fn suite(history: &dyn History) {
 async fn on_sqlite_runs_are_found_and_answered() {
     let folder = tempfile::tempdir().unwrap();
     let mut record = Record::open(folder.path()).unwrap();
-    for (id, seconds) in [("019a-1", 1), ("019b-1", 3), ("019a-2", 2)] {
-        record.begin(&row(id, seconds)).unwrap();
+    for row in [row("019a-1", 1), row("019b-1", 3), long_row("019a-2", 2)] {
+        record.begin(&row).unwrap();
     }
     record.append("019a-1", &(1..=30).map(|number| event(number, "said")).collect::<Vec<_>>()).unwrap();
     suite(&record).await;
@@ -71,9 +77,11 @@ async fn on_sqlite_runs_are_found_and_answered() {
 async fn on_dynamodb_runs_are_found_and_answered() {
     let emulator = AwsEmulator::start().await;
     let history = DynamoHistory::new(table(&emulator).await);
-    for (id, seconds) in [("019a-1", 1), ("019b-1", 3), ("019a-2", 2)] {
-        history.enter(&row(id, seconds)).await.unwrap();
-        history.enter(&row(id, seconds)).await.unwrap();
+    // What another holder has entered for the same run, and what is entered again, leave nothing of theirs in it.
+    history.enter(&RunRow { plan: "other".repeat(300_000), ..row("019a-2", 2) }).await.unwrap();
+    for row in [row("019a-1", 1), row("019b-1", 3), long_row("019a-2", 2)] {
+        history.enter(&row).await.unwrap();
+        history.enter(&row).await.unwrap();
     }
     let events: Vec<Event> = (1..=30).map(|number| event(number, "said")).collect();
     history.append("019a-1", 1, &events[..20]).await.unwrap();

@@ -18,8 +18,8 @@ use runner::clock;
 use runner::fault::Fault;
 use runner::logs::memory::{MemoryLogs, Trouble};
 use runner::logs::{
-    ArchiveTarget, CloudWatchConfig, CloudWatchLogs, LogEvent, LogService, LogTargets, Put, Rejected, Retention,
-    Shipment, Shipping, ShippingConfig, StreamName, StreamTarget,
+    ArchiveTarget, CloudWatchConfig, CloudWatchLogs, LogEvent, LogService, LogTargets, Put, ReadTo, Rejected,
+    Retention, SentLogs, Shipment, Shipping, ShippingConfig, StreamName, StreamTarget,
 };
 use runner::progress::Progress;
 use sluice_tests::aws::{ACCOUNT, AwsEmulator, REGION};
@@ -125,17 +125,15 @@ impl World for RealWorld {
     }
 
     async fn texts(&self, stream: &StreamName) -> Option<Vec<String>> {
-        let client = logs(&self.emulator).await;
-        let (mut texts, mut token) = (Vec::new(), None);
+        // Read as `sluice logs` does, whose pages these tests are held to.
+        let sent = SentLogs::new(&self.emulator.config(ACCOUNT).await);
+        let (mut texts, mut to) = (Vec::new(), ReadTo::start(stream.clone()));
         loop {
-            let call = client.get_log_events().log_group_name(&stream.group).log_stream_name(&stream.stream);
-            let page = call.start_from_head(true).set_next_token(token.clone()).send().await.ok()?;
-            texts.extend(page.events().iter().map(|event| event.message().unwrap_or_default().to_owned()));
-            let next = page.next_forward_token().map(str::to_owned);
-            if next == token || page.events().is_empty() {
+            let events = sent.next(&mut to).await.unwrap()?;
+            if events.is_empty() {
                 return Some(texts);
             }
-            token = next;
+            texts.extend(events.into_iter().map(|event| event.text));
         }
     }
 

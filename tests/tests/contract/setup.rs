@@ -136,7 +136,7 @@ async fn the_queue_hears_of_our_actions_that_start_or_are_abandoned_and_of_no_ot
     for (state, owner, provider, heard) in [
         ("STARTED", "Custom", "Sluice", true),
         ("ABANDONED", "Custom", "Sluice", true),
-        ("FAILED", "Custom", "Sluice", false),
+        ("FAILED", "Custom", "Sluice", true),
         ("SUCCEEDED", "Custom", "Sluice", false),
         ("STARTED", "Custom", "Jenkins", false),
         ("STARTED", "AWS", "CodeBuild", false),

@@ -1,5 +1,7 @@
 //! Jobs that deploy.
 
+use runner::state::RunState;
+use runner::store::Record;
 use sluice_tests::aws::ACCOUNT;
 use sluice_tests::codepipeline::{ActionSpec, Given, PipelineSpec, Status};
 use sluice_tests::ecs::{CONTAINER, OnTrouble, serves};
@@ -14,6 +16,7 @@ impl Stand {
         self.ecs.service(ACCOUNT, &old, OnTrouble::RollBack).await;
         let file = format!(r#"[{{"name":"{CONTAINER}","imageUri":"{image}"}}]"#);
         let deploy = ActionSpec::custom("deploy", "Deploy", "Sluice").input("Source").config("Pool", "linux");
+        let deploy = deploy.config("ProjectName", "billing");
         let deploy = deploy.config("ClusterName", "dev").config("ServiceName", "web");
         let source = ActionSpec::source("checkout", "Source");
         self.service.pipeline(PipelineSpec::new("app").stage("Source", [source]).stage("Deploy", [deploy]));
@@ -36,7 +39,10 @@ async fn a_deploy_job_rolls_out_what_its_artifact_names() {
     stand.service.wait_for(&execution, Status::Succeeded).await;
     assert_eq!(stand.ecs.running(ACCOUNT).await, new);
     let run = stand.service.run_of(&execution, "deploy").unwrap();
-    assert!(run.summary.unwrap().contains("web:2"), "the summary names what runs now");
+    let (summary, id) = (run.summary.unwrap(), run.external_id.unwrap());
+    assert!(summary.contains("web:2"), "the summary names what runs now");
+    assert!(summary.contains("logsV2:log-groups") && summary.contains(&id), "the links lead to its log: {summary}");
+    assert!(stand.log("billing", &id).await.contains("rolling out web:2"));
     assert_eq!(worker.left_in_engine().await, Vec::<String>::new());
     stand.service.assert_one_result_a_job();
     stand.service.assert_no_crimes();
@@ -75,6 +81,10 @@ async fn a_deployment_of_a_lost_worker_is_not_begun_again() {
     stand.service.wait_for(&execution, Status::Succeeded).await;
     assert_eq!(stand.ecs.running(ACCOUNT).await, new);
     let ecs = stand.ecs.client(ACCOUNT).await;
+    let run = stand.service.run_of(&execution, "deploy").unwrap();
+    let record = Record::open(&first.state).unwrap();
+    let lost = RunState::of(&record.events(&record.run(None).unwrap().id, 0).unwrap());
+    assert_eq!(lost.actions[0].log.as_deref(), Some(format!("billing:{}", run.external_id.unwrap()).as_str()));
     let revisions = ecs.list_task_definitions().family_prefix("web").send().await.unwrap();
     assert_eq!(revisions.task_definition_arns().len(), 2, "{revisions:?}");
     stand.service.assert_one_result_a_job();

@@ -1,5 +1,6 @@
 //! What a worker hears of before it would have asked.
 
+use jiff::SignedDuration;
 use nix::sys::signal::Signal;
 use sluice_tests::codepipeline::Status;
 use sluice_tests::worker::{WorkerProcess, eventually};
@@ -27,6 +28,20 @@ async fn a_job_that_is_heard_of_starts_long_before_the_next_poll() {
     let execution = stand.service.start_execution("app");
     stand.service.wait_for(&execution, Status::Succeeded).await;
     stand.service.assert_one_result_a_job();
+    stand.service.assert_no_crimes();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_codepipeline_gives_up_and_that_is_heard_of_ends_long_before_the_next_heartbeat() {
+    let (stand, events) = Stand::heard_of().await;
+    stand.pipeline(&[("buildspec.yml", &buildspec(&["echo begun", "sleep 300"]))], |action| action);
+    let worker = slow_worker(&stand, &events).await;
+    let execution = stand.service.start_execution("app");
+    eventually("a build", || worker.build_logs().join("").contains("begun\n").then_some(())).await;
+    stand.service.advance(SignedDuration::from_hours(25));
+    stand.service.wait_for(&execution, Status::Failed).await;
+    eventually("an end", || worker.log().contains("the job is not wanted any more").then_some(())).await;
+    assert!(stand.service.calls_of("PutJobFailureResult").is_empty());
     stand.service.assert_no_crimes();
 }
 

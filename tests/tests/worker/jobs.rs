@@ -107,10 +107,8 @@ async fn a_log_is_in_cloudwatch_logs_and_in_s3_when_the_job_is_over_and_the_summ
     let run = stand.service.run_of(&execution, "build").unwrap();
     let uuid = run.external_id.unwrap();
     let config = stand.ecs.aws.config(ACCOUNT).await;
-    let logs = aws_sdk_cloudwatchlogs::Client::new(&config);
-    let page = logs.get_log_events().log_group_name("/aws/codebuild/billing").log_stream_name(&uuid);
-    let page = page.start_from_head(true).send().await.unwrap();
-    let lines: Vec<&str> = page.events().iter().filter_map(|event| event.message()).collect();
+    let log = stand.log("billing", &uuid).await;
+    let lines: Vec<&str> = log.lines().collect();
     let at = |line: &str| lines.iter().position(|known| *known == line).unwrap_or_else(|| panic!("{lines:#?}"));
     assert!(at("first") < at("last"));
     assert!(lines.iter().any(|line| line.contains("Phase complete: BUILD State: SUCCEEDED")), "{lines:#?}");

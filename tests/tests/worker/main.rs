@@ -7,6 +7,7 @@ mod deploy;
 mod faults;
 mod heard;
 mod jobs;
+mod logs;
 mod mail;
 mod migrated;
 mod parked;

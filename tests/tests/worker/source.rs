@@ -48,6 +48,26 @@ async fn a_clone_reference_is_cloned_at_its_commit_with_the_workers_own_credenti
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_that_is_not_there_any_more_is_an_unavailable_revision() {
+    let stand = Stand::open().await;
+    stand.pipeline(&[("buildspec.yml", &buildspec(&["true"]))], |action| action);
+    let execution = stand.service.start_execution("app");
+    stand.service.job_of(&execution, "build").await;
+    let config = stand.ecs.aws.config(ACCOUNT).await;
+    let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
+    for object in s3.list_objects_v2().bucket("artifacts").send().await.unwrap().contents() {
+        s3.delete_object().bucket("artifacts").key(object.key().unwrap()).send().await.unwrap();
+    }
+    let _worker = stand.worker();
+    stand.service.wait_for(&execution, Status::Failed).await;
+    let (kind, message) = stand.service.run_of(&execution, "build").unwrap().error.unwrap();
+    assert_eq!(kind, "RevisionUnavailable");
+    assert!(message.contains("s3://artifacts/") && message.contains("is not there"), "{message}");
+    stand.service.assert_one_result_a_job();
+    stand.service.assert_no_crimes();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_the_worker_does_not_allow_is_not_cloned() {
     let stand = Stand::open().await;
     let (server, commit) = repository().await;

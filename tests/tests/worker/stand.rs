@@ -55,6 +55,14 @@ impl Stand {
         self.service.give("app", "checkout", Given::zip("1f2e3d4c", files));
     }
 
+    /// What CloudWatch Logs has of a project's log.
+    pub(crate) async fn log(&self, project: &str, stream: &str) -> String {
+        let logs = aws_sdk_cloudwatchlogs::Client::new(&self.ecs.aws.config(ACCOUNT).await);
+        let page = logs.get_log_events().log_group_name(format!("/aws/codebuild/{project}")).log_stream_name(stream);
+        let page = page.start_from_head(true).send().await.unwrap();
+        page.events().iter().map(|event| format!("{}\n", event.message().unwrap_or_default())).collect()
+    }
+
     pub(crate) fn spec(&self) -> WorkerSpec {
         WorkerSpec::new(&self.service.endpoint(), ACCOUNT, self.image)
     }

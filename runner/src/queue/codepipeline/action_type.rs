@@ -180,8 +180,8 @@ pub fn is_pool(name: &str) -> bool {
 /// Region.
 pub const LOG_GROUP: &str = "sluice-builds";
 
-/// The stream of a build's log in [`LOG_GROUP`], after CodePipeline's own substitution. The external execution
-/// id that a worker reports must therefore be the `uuid` of the build id `project:uuid`, and streams have no prefix.
+/// The stream of a log in [`LOG_GROUP`], after CodePipeline's own substitution. The external execution id that a worker
+/// reports must therefore be the `uuid` of the id `project:uuid` of a build or a log, and streams have no prefix.
 pub const LOG_STREAM: &str = "{ExternalExecutionId}";
 
 #[cfg(test)]

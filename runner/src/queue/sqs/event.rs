@@ -49,6 +49,15 @@ struct Change {
     execution_id: String,
     state: String,
     r#type: Option<ActionType>,
+    execution_result: Option<ExecutionResult>,
+}
+
+/// What a worker has reported of an action.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct ExecutionResult {
+    #[serde(default)]
+    external_execution_id: String,
 }
 
 #[derive(Deserialize)]
@@ -101,11 +110,14 @@ fn pushed(event: &Event, push: Push, sent: &str) -> Meaning {
 
 fn news(event: &Event, change: Change) -> Option<Says> {
     let stopped = || Says::Stopped { execution: change.execution_id.clone(), at: event.time };
+    // A failure that a worker has reported ends nothing that goes on.
+    let reported = change.execution_result.as_ref().is_some_and(|result| !result.external_execution_id.is_empty());
     match (&change.r#type, change.state.as_str()) {
         (None, "STOPPING" | "STOPPED") => Some(stopped()),
         (Some(action), state) if action.owner == OWNER && action.provider == PROVIDER => match state {
             "STARTED" => Some(Says::Job { at: event.time }),
             "ABANDONED" => Some(stopped()),
+            "FAILED" if !reported => Some(stopped()),
             _ => None,
         },
         _ => None,
@@ -132,11 +144,15 @@ mod tests {
     }
 
     fn action(state: &str, provider: &str) -> Meaning {
+        action_with(state, provider, json!(null))
+    }
+
+    fn action_with(state: &str, provider: &str, result: serde_json::Value) -> Meaning {
         let event = json!({
             "id": "e2", "detail-type": "CodePipeline Action Execution State Change", "region": "eu-west-1",
             "time": "2026-06-12T10:23:43Z",
             "detail": {
-                "pipeline": "app", "execution-id": "x", "version": 1.0, "state": state,
+                "pipeline": "app", "execution-id": "x", "version": 1.0, "state": state, "execution-result": result,
                 "type": {"owner": "Custom", "provider": provider, "category": "Build", "version": "1"},
             },
         });
@@ -158,9 +174,12 @@ mod tests {
     #[test]
     fn of_pipelines_only_what_starts_or_stops_our_actions_is_news() {
         assert!(matches!(action("STARTED", "Sluice"), Meaning::News(Says::Job { .. })));
-        assert!(
-            matches!(action("ABANDONED", "Sluice"), Meaning::News(Says::Stopped { execution, .. }) if execution == "x")
-        );
+        let stopped = |meaning| matches!(meaning, Meaning::News(Says::Stopped { execution, .. }) if execution == "x");
+        assert!(stopped(action("ABANDONED", "Sluice")));
+        assert!(stopped(action("FAILED", "Sluice")), "CodePipeline gave it up");
+        let reported = json!({"external-execution-id": "0b1c", "error-code": "JobFailed"});
+        assert_eq!(action_with("FAILED", "Sluice", reported), Meaning::Nothing);
+        assert_eq!(action("FAILED", "Jenkins"), Meaning::Nothing);
         assert_eq!(action("SUCCEEDED", "Sluice"), Meaning::Nothing);
         assert_eq!(action("STARTED", "Jenkins"), Meaning::Nothing);
     }

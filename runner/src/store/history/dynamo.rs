@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! pk runs      sk RUN                           a run in the list: pipeline, started
-//! pk run#RUN   sk plan                          plan, options
+//! pk run#RUN   sk plan                          plan, options, or their beginnings and where the rest is
+//! pk run#RUN   sk plan#SHA256#PIECE             what follows of them when they are too long for one item
 //! pk run#RUN   sk event#FENCE#NUMBER            event, as JSON, or its beginning
 //! pk run#RUN   sk event#FENCE#NUMBER#PIECE      what follows of an event that is too long for one item
 //! pk run#RUN   sk decision#SLOT#RULE#STAGE      decision, as JSON
@@ -16,6 +17,7 @@ use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use jiff::{SignedDuration, Timestamp};
 
 use super::merge::merged;
+use super::pieces::{PIECE, PLAN, of_plan, pieces, plan_of, rest_of};
 use super::{History, answered, only};
 use crate::clock;
 use crate::event::{Event, Slot};
@@ -26,14 +28,10 @@ use crate::store::{RunRow, slot_text};
 
 /// The partition of the list.
 const RUNS: &str = "runs";
-/// The sort key of a run's plan.
-const PLAN: &str = "plan";
 /// How long a run is known to the fleet. The machines that carried it out know it for longer.
 const KNOWN: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// As many items as DynamoDB takes at once (API reference, "BatchWriteItem").
 const BATCH: usize = 25;
-/// How many bytes of an event stand in one item, which has at most 400 KB with its names.
-const PIECE: usize = 350_000;
 /// How many `#` the sort key of an event's beginning has.
 const EVENT_SIGNS: usize = 2;
 /// How often what DynamoDB did not take of a batch is given to it again.
@@ -54,14 +52,16 @@ impl DynamoHistory {
 
     /// Enters a run. It may be entered again.
     pub async fn enter(&self, run: &RunRow) -> Result<(), Fault> {
-        let until = || expires(clock::now(), KNOWN);
-        let (plan, options) = (text(&run.plan), text(&run.options));
-        let plan = [("plan", plan), ("options", options), ("expires", until())];
-        let started = text(run.started.to_string());
-        let row = [("pipeline", text(&run.pipeline)), ("started", started), ("expires", until())];
+        let until = expires(clock::now(), KNOWN);
         let doing = format!("entering run {}", run.id);
-        // The plan first, and by itself: what is in the list can be read.
-        self.put(vec![item(&partition(&run.id), PLAN, plan)], &doing).await?;
+        let (first, rests) = of_plan(&partition(&run.id), run, &until);
+        // What a plan goes on in, the plan, and the run in the list, in this order: what is there is there as a whole.
+        for items in rests.chunks(BATCH) {
+            self.put(items.to_vec(), &doing).await?;
+        }
+        self.put(vec![first], &doing).await?;
+        let started = text(run.started.to_string());
+        let row = [("pipeline", text(&run.pipeline)), ("started", started), ("expires", until)];
         self.put(vec![item(RUNS, &run.id, row)], &doing).await
     }
 
@@ -117,13 +117,18 @@ impl DynamoHistory {
     /// A run of the list; `None` when its plan is gone, which one that expires may be first.
     async fn row(&self, listed: &Item, doing: &str) -> Result<Option<RunRow>, Fault> {
         let id = text_of(listed, "sk")?;
-        let Some(plan) = self.table.get(&partition(id), PLAN, doing).await? else { return Ok(None) };
+        let Some(first) = self.table.get(&partition(id), PLAN, doing).await? else { return Ok(None) };
+        let rests = match rest_of(&first) {
+            Some(beginning) => self.table.all(&partition(id), beginning, doing).await?,
+            None => Vec::new(),
+        };
+        let Some((plan, options)) = plan_of(&first, &rests)? else { return Ok(None) };
         Ok(Some(RunRow {
             id: id.to_owned(),
             pipeline: text_of(listed, "pipeline")?.to_owned(),
             started: text_of(listed, "started")?.parse().unwrap_or(Timestamp::UNIX_EPOCH),
-            plan: text_of(&plan, "plan")?.to_owned(),
-            options: text_of(&plan, "options")?.to_owned(),
+            plan,
+            options,
         }))
     }
 
@@ -235,19 +240,6 @@ impl DynamoHistory {
     }
 }
 
-/// A text in pieces of at most so many bytes, cut between characters.
-fn pieces(text: &str, most: usize) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut left = text;
-    while left.len() > most {
-        let (piece, rest) = left.split_at(left.floor_char_boundary(most));
-        pieces.push(piece);
-        left = rest;
-    }
-    pieces.push(left);
-    pieces
-}
-
 fn partition(run: &str) -> String {
     format!("run#{run}")
 }
@@ -257,15 +249,4 @@ fn parsed<T: serde::de::DeserializeOwned>(run: &str, written: &str) -> Result<T,
         Fault::system(format!("run {run}: what the table says of it cannot be read: {error}"))
             .hint("another version of sluice wrote it")
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_cut_between_characters() {
-        assert_eq!(pieces("aüb", 2), ["a", "ü", "b"]);
-        assert_eq!((pieces("", 2), pieces("ab", 2)), (vec![""], vec!["ab"]));
-    }
 }

@@ -5,6 +5,7 @@
 
 mod dynamo;
 mod merge;
+mod pieces;
 mod replica;
 
 use async_trait::async_trait;

@@ -81,6 +81,24 @@ async fn a_caller_who_may_not_is_told_which_stream_and_what_to_look_at() {
 }
 
 #[tokio::test]
+async fn a_stream_is_read_over_pages_that_are_empty_and_goes_on_where_it_was_read_to() {
+    let emulator = AwsEmulator::start().await;
+    let pages = [("", "f/1"), (r#"{"timestamp":1,"message":"one"}"#, "f/2"), ("", "f/3"), ("", "f/3"), ("", "f/3")];
+    let asked = Arc::new(AtomicUsize::new(0));
+    let answer = move |_: &_, _: &_| {
+        let (events, token) = pages[asked.fetch_add(1, Ordering::SeqCst)];
+        Some(said(200, format!(r#"{{"events":[{events}],"nextForwardToken":"{token}"}}"#)))
+    };
+    let door = Door::open("127.0.0.1:1".to_owned(), answer).await;
+    let config = emulator.config(ACCOUNT).await.into_builder().endpoint_url(format!("http://{}", door.host)).build();
+    let (sent, mut to) = (SentLogs::new(&config), ReadTo::start(stream()));
+    let read = sent.next(&mut to).await.unwrap().unwrap();
+    assert_eq!(read.iter().map(|event| event.text.as_str()).collect::<Vec<_>>(), ["one"]);
+    assert_eq!(sent.next(&mut to).await.unwrap(), Some(Vec::new()), "all of it was read");
+    assert_eq!(sent.next(&mut to).await.unwrap(), Some(Vec::new()), "also when it is asked for again");
+}
+
+#[tokio::test]
 async fn an_archive_is_encrypted_as_asked() {
     let (world, desk) = (RealWorld::start().await, Desk::new());
     let file = desk.packed("text\n");

@@ -1,9 +1,11 @@
 //! From the events of a run to its shipments.
 
+use jiff::SignedDuration;
+use runner::disk::Shelf as _;
 use runner::event::{Event, Outcome, What};
 use runner::sink::{LogFiles, Shipments, Sink};
 use runner::state::RunState;
-use runner::store::StateFolders;
+use runner::store::{OldRuns, Record, RunRow, StateFolders};
 use serde_json::json;
 
 use super::*;
@@ -48,6 +50,27 @@ impl Process {
         self.output("one\n");
     }
 
+    /// Begins an action that is no build.
+    fn begin_other(&mut self, kind: &str) {
+        self.tell(json!({"type": "run-started", "run": "run", "pipeline": "p", "plan": "h", "initiator": "ada"}));
+        self.tell(json!({"type": "stage-started", "stage": "Build"}));
+        let log = format!("billing:{}", stream().stream);
+        self.tell(json!({"type": "action-started", "stage": "Build", "action": "test", "kind": kind, "log": log}));
+    }
+
+    /// The runs of its machine, of which this one was over two hours ago.
+    fn old_runs(&self) -> OldRuns {
+        let folders = StateFolders::new(self.desk.folder.path().to_owned());
+        let (mut record, started) =
+            (Record::open(folders.root()).unwrap(), clock::now() - SignedDuration::from_hours(2));
+        let text = |text: &str| text.to_owned();
+        let row = RunRow { id: text("run"), pipeline: text("p"), started, plan: text("{}"), options: text("{}") };
+        record.begin(&row).unwrap();
+        let what = What::RunFinished { outcome: Outcome::Succeeded };
+        record.append("run", &[Event { sequence: 1, at: started, what }]).unwrap();
+        OldRuns::of(folders)
+    }
+
     fn output(&mut self, text: &str) {
         self.tell(json!({"type": "output", "action": "test", "text": text}));
     }
@@ -77,9 +100,52 @@ async fn a_build_is_sent_from_its_start_and_complete_when_its_action_is_over() {
     process.tell(over());
     assert!(sending.shipping.flush("run", MINUTE).await);
     assert_eq!(sent(&world), process.log());
-    // An image or a deployment has no stream, and its end is no news.
-    let image = json!({"type": "action-finished", "action": "image", "outcome": {"status": "succeeded"}});
-    process.tell(image);
+    assert_eq!(sending.shipping.pending(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_image_says_is_sent_and_until_then_its_run_is_not_removed() {
+    let (desk, world) = (Desk::new(), MemoryLogs::new());
+    let sending = desk.start(&world);
+    let mut process = Process::new(desk, RunState::default(), &sending);
+    process.begin_other("image");
+    process.output("Step 1/2 : FROM scratch\n");
+    until(|| sent(&world) == ["Step 1/2 : FROM scratch"]).await;
+    world.lasting(Some(Trouble::Refused));
+    process.output("Step 2/2 : COPY . .\n");
+    process.tell(over());
+    process.tell(json!({"type": "run-finished", "outcome": {"status": "succeeded"}}));
+    let old_runs = process.old_runs();
+    assert!(!old_runs.remove("run").await.unwrap(), "a part of it is here alone");
+    world.lasting(None);
+    assert!(sending.shipping.flush("run", MINUTE).await);
+    assert_eq!(sent(&world), process.log());
+    assert!(old_runs.remove("run").await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_goes_on_in_its_stream_on_another_machine_until_its_stage_is_over() {
+    let (desk, world) = (Desk::new(), MemoryLogs::new());
+    let sending = desk.start(&world);
+    let mut process = Process::new(desk, RunState::default(), &sending);
+    process.begin_other("deploy");
+    process.output("rolling out web:2\n");
+    until(|| sent(&world) == ["rolling out web:2"]).await;
+    sending.die();
+    let desk = Desk::new();
+    let sending = desk.start(&world);
+    let mut process = Process::new(desk, process.state, &sending);
+    process.tell(json!({"type": "run-resumed"}));
+    process.output("web:2 does not become healthy\n");
+    process.tell(over());
+    until(|| sent(&world).len() == 2).await;
+    process.tell(json!({"type": "rollback-started", "action": "test", "to": "web:1"}));
+    process.output("rolling back to web:1\n");
+    process.tell(json!({"type": "rollback-finished", "action": "test", "outcome": {"status": "succeeded"}}));
+    process.tell(json!({"type": "stage-finished", "stage": "Build", "outcome": {"status": "failed", "message": "no"}}));
+    assert!(sending.shipping.flush("run", MINUTE).await);
+    let all = ["rolling out web:2", "web:2 does not become healthy", "rolling back to web:1"];
+    assert_eq!(sent(&world), all);
     assert_eq!(sending.shipping.pending(), []);
 }
 
