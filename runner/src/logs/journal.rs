@@ -5,6 +5,7 @@
 //! STATE/shipments/RUN.ACTION/
 //!   shipment.json                   what goes where; written once, by whoever opens it
 //!   over                            the log is whole; written by whoever says so
+//!   forsaken                        it will never be, because another machine has the run; likewise
 //!   sent.json                       how far it is sent; written by the process that sends, by rename
 //!   archived                        it is in S3
 //!   log.gz                          it is on its way there
@@ -26,6 +27,7 @@ use crate::fault::{Fault, io};
 const SHIPMENT: &str = "shipment.json";
 const SENT: &str = "sent.json";
 const OVER: &str = "over";
+const FORSAKEN: &str = "forsaken";
 const ARCHIVED: &str = "archived";
 
 /// Which shipment: its run and its action.
@@ -77,7 +79,9 @@ impl Journal {
     pub(super) fn open(&self, shipment: &Shipment) -> Result<(), Fault> {
         let folder = self.folder(&key_of(shipment));
         if folder.join(SHIPMENT).exists() {
-            return Ok(());
+            // Whoever opens it has the run, again or still.
+            let forsaken = folder.join(FORSAKEN);
+            return fs::remove_file(&forsaken).or_else(none_there).map_err(io(&forsaken));
         }
         // What a removal left that did not come to its end says nothing about this one.
         fs::remove_dir_all(&folder).or_else(none_there).map_err(io(&folder))?;
@@ -93,6 +97,21 @@ impl Journal {
     /// Whether its log is whole.
     pub(super) fn is_over(&self, key: &Key) -> bool {
         self.folder(key).join(OVER).exists()
+    }
+
+    /// Marks a log as one that will never be whole. What there is of it is sent, and not archived.
+    pub(super) fn forsake(&self, key: &Key) -> Result<bool, Fault> {
+        self.mark(key, FORSAKEN)
+    }
+
+    /// Whether it is.
+    pub(super) fn is_forsaken(&self, key: &Key) -> bool {
+        self.folder(key).join(FORSAKEN).exists()
+    }
+
+    /// Whether nothing more comes of a log.
+    pub(super) fn has_all(&self, key: &Key) -> bool {
+        self.is_over(key) || self.is_forsaken(key)
     }
 
     /// Marks a log as archived.
@@ -229,6 +248,9 @@ mod tests {
         assert_eq!((journal().sent(&key).unwrap(), journal().is_over(&key)), (sent, false));
         assert!(journal().end(&key).unwrap() && journal().archived(&key).unwrap());
         assert!(journal().is_over(&key) && journal().is_archived(&key));
+        assert!(journal().forsake(&key).unwrap() && journal().is_forsaken(&key) && journal().has_all(&key));
+        journal().open(&shipment()).unwrap();
+        assert!(!journal().is_forsaken(&key), "whoever opens it has the run again");
         assert_eq!(journal().list(), [shipment()]);
         journal().remove(&key).unwrap();
         journal().remove(&key).unwrap();

@@ -53,7 +53,7 @@ impl<'a> Sending<'a> {
     pub(super) async fn step(&mut self) -> Result<Next, Fault> {
         let shared = &self.follower.shared;
         // Asked before the file is read: what it holds then is all there is.
-        let over = shared.journal.is_over(&self.follower.key);
+        let over = shared.journal.has_all(&self.follower.key);
         let Ok(_call) = shared.calls.acquire().await else { return Ok(Next::Later) };
         let mut sent = match self.sent.take() {
             Some(sent) => sent,

@@ -152,6 +152,20 @@ impl Shipping {
         Ok(())
     }
 
+    /// Says that the logs of a run will never be whole here, because another machine has the run and will have all of them.
+    /// What there is of them is sent; they are not archived, where the other's would be replaced by them.
+    ///
+    /// # Errors
+    /// A `System` fault when it cannot be written down.
+    pub fn forsake(&self, run: &str) -> Result<(), Fault> {
+        for key in self.0.journal.list().iter().map(key_of).filter(|(known, _)| known == run) {
+            if self.0.journal.forsake(&key)? {
+                self.tell(&key, |_| {});
+            }
+        }
+        Ok(())
+    }
+
     /// Says that the log of an action was cut off and is being written again, as it is when a build is adopted. What is
     /// written must be what was there; the sender holds it to that.
     pub fn rewritten(&self, run: &str, action: &str) {

@@ -275,11 +275,17 @@ impl Workshop for JobShop {
         }
     }
 
+    fn lose(&self, run: &str) {
+        if let Err(fault) = self.shipping.forsake(run) {
+            tracing::warn!(run, %fault, "the log of a run that was lost may replace that of the worker that has it");
+        }
+    }
+
     async fn clear(&self, run: &str) {
         if !self.folders.run(run).job().exists() {
             return;
         }
-        if let Err(fault) = lost::clear(&*self.shared.sandboxes, &self.folders, run).await {
+        if let Err(fault) = lost::clear(&*self.shared.sandboxes, &self.folders, &self.shipping, run).await {
             tracing::warn!(run, %fault, "what a lost run left cannot be cleared away");
         }
     }

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::engine::Sandboxes;
 use crate::event::{Event, Outcome, What};
 use crate::fault::{Fault, io};
+use crate::logs::Shipping;
 use crate::state::RunState;
 use crate::store::{Record, StateFolders};
 use crate::worker::Claim;
@@ -36,7 +37,12 @@ pub(super) async fn clear_others(sandboxes: &dyn Sandboxes, run: &str, in_engine
 }
 
 /// Removes what a run left here that another worker has by now, and says in the record that it is over.
-pub(super) async fn clear(sandboxes: &dyn Sandboxes, folders: &StateFolders, run: &str) -> Result<(), Fault> {
+pub(super) async fn clear(
+    sandboxes: &dyn Sandboxes,
+    folders: &StateFolders,
+    shipping: &Shipping,
+    run: &str,
+) -> Result<(), Fault> {
     let own = folders.run(run);
     let Some(_ownership) = own.own()? else { return Ok(()) };
     let in_engine = std::fs::read_to_string(own.job()).map_err(io(&own.job()))?;
@@ -48,6 +54,7 @@ pub(super) async fn clear(sandboxes: &dyn Sandboxes, folders: &StateFolders, run
     let state = RunState::of(&record.events(run, 0)?);
     if state.span.started.is_some() && state.span.outcome.is_none() {
         tracing::info!(run, "another worker has the job of a run; what is left of it here is removed");
+        shipping.forsake(run)?;
         // Whoever has it now may have the same engine, and calls it something else there.
         sandboxes.destroy(in_engine.trim(), None).await?;
         let outcome = Outcome::Stopped { message: "another worker has the job now".to_owned() };
@@ -64,13 +71,19 @@ pub(super) async fn clear(sandboxes: &dyn Sandboxes, folders: &StateFolders, run
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::engine::memory::MemoryEngine;
+    use crate::logs::ShippingConfig;
+    use crate::logs::memory::MemoryLogs;
     use crate::store::RunRow;
 
     #[tokio::test]
     async fn a_run_that_was_never_begun_leaves_no_folder_and_one_that_was_keeps_its_own() {
         let root = tempfile::tempdir().unwrap();
         let folders = StateFolders::new(root.path().to_owned());
+        let logs = Arc::new(MemoryLogs::default());
+        let shipping = Shipping::new(ShippingConfig::at(folders.shipments()), Arc::clone(&logs) as _, logs);
         let row = RunRow {
             id: "begun".to_owned(),
             pipeline: "app".to_owned(),
@@ -82,7 +95,7 @@ mod tests {
         for run in ["begun", "never"] {
             folders.run(run).create().unwrap();
             std::fs::write(folders.run(run).job(), run).unwrap();
-            clear(&MemoryEngine::default(), &folders, run).await.unwrap();
+            clear(&MemoryEngine::default(), &folders, &shipping, run).await.unwrap();
         }
         assert!(folders.run("begun").root().is_dir() && !folders.run("begun").job().exists());
         assert!(!folders.run("never").root().exists());

@@ -164,6 +164,7 @@ impl Life {
                     lease::keep(worker, &mut self.held, self.turn.as_mut(), &mut done).await.is_none()
                 };
                 if lost {
+                    worker.workshop.lose(&claim.run);
                     cancel.request(Reason::Lost);
                     done.await;
                 }

@@ -105,6 +105,9 @@ pub trait Workshop: Send + Sync {
     /// Clears away what an earlier process of this machine left of a run that nobody here goes on with.
     async fn clear(&self, run: &str);
 
+    /// Hears that another worker has a run of this one's: what was said of it here is not all that there is to say.
+    fn lose(&self, run: &str);
+
     /// Buckets with the rights of a job, or the worker's own.
     fn buckets(&self, access: Option<Arc<dyn Access>>) -> Arc<dyn Buckets>;
 

@@ -121,6 +121,8 @@ impl Workshop for Bench {
 
     async fn clear_lost(&self, _: &[String]) {}
 
+    fn lose(&self, _: &str) {}
+
     async fn clear(&self, run: &str) {
         self.cleared.lock().unwrap().push(run.to_owned());
     }

@@ -199,3 +199,16 @@ async fn a_gigantic_backlog_is_sent_in_full_batches() {
     assert!(world.batches().len() < 10, "{:?}", world.batches());
     assert_eq!(MemoryLogs::archived(&world, &place()).unwrap().len(), desk.log().len());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_log_of_a_run_that_another_machine_has_is_sent_as_far_as_it_goes_and_replaces_no_archive() {
+    let (desk, world) = (Desk::new(), MemoryLogs::new());
+    let sending = usual(&desk, &world);
+    sending.shipping.open(&desk.shipment()).unwrap();
+    desk.write("half\n");
+    sending.shipping.forsake("run").unwrap();
+    // The stop of what was lost ends the action here.
+    sending.shipping.end("run", "test").unwrap();
+    assert!(sending.shipping.flush("run", MINUTE).await);
+    assert_eq!((texts(&world), MemoryLogs::archived(&world, &place()).is_err()), (vec!["half".to_owned()], true));
+}
