@@ -134,6 +134,14 @@ impl Recorder {
 
     /// Looks at the state that the run works with. Secrets may be in it: what is made of it is told through here only.
     pub fn with<R>(&self, look: impl FnOnce(&RunState) -> R) -> R {
+    /// A fault of something that was done with the state that the run works with, as everybody else may be told of it.
+    #[must_use]
+    pub fn masked(&self, fault: Fault) -> Fault {
+        let needles = Arc::clone(&self.lock().needles);
+        let hint = fault.hint.map(|hint| needles.mask_text(&hint));
+        Fault { message: needles.mask_text(&fault.message), hint, ..fault }
+    }
+
         look(&self.lock().known)
     }
 

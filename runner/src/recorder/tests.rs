@@ -36,6 +36,17 @@ fn the_run_works_with_what_is_shown_to_nobody() {
 }
 
 #[test]
+fn a_fault_of_what_was_done_with_the_state_is_masked_before_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = Record::open(folder.path()).unwrap();
+    let recorder = Recorder::new("r", record, RunState::default(), Vec::new(), Cancel::default()).unwrap();
+    recorder.mask(&[("TENANT".to_owned(), SecretText::new("hunter2-extra"))]).unwrap();
+    let fault = recorder.masked(Fault::system("out/hunter2-extra.zip is gone").hint("look for hunter2-extra").away());
+    assert_eq!((fault.message.as_str(), fault.hint.as_deref()), ("out/***.zip is gone", Some("look for ***")));
+    assert!(fault.kind == FaultKind::System && fault.away);
+}
+
+#[test]
 fn a_secret_that_is_learnt_while_an_action_speaks_is_masked_from_there_on() {
     let folder = tempfile::tempdir().unwrap();
     let record = Record::open(folder.path()).unwrap();

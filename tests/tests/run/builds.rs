@@ -173,3 +173,22 @@ async fn a_warning_of_the_spec_is_in_the_log_of_its_action() {
     assert!(went.log.contains(" Warning: spec.yml:3: odd\n"), "{}", went.log);
     assert_eq!(went.state.notices, ["spec.yml:3: odd"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_run_comes_to_is_told_without_the_secret_that_its_image_printed() {
+    let spec = "
+version: 1
+name: web
+source: { path: . }
+stages:
+  - name: Build
+    actions:
+      - name: image
+        image: { context: ., repository: web, tags: [a], secrets: { t: { parameter-store: /demo/token } } }
+";
+    let mut world = World::new(spec, &[]);
+    world.fail_images(&format!("exit code 22, after:\n+ curl -H 'Authorization: {SECRET}'"));
+    let went = world.run().await;
+    assert_eq!(went.outcome.word(), "FAILED");
+    assert!(went.outcome.message().contains("Authorization: ***"), "{}", went.outcome.message());
+}
