@@ -85,8 +85,8 @@ fn the_end_of_a_run_that_was_lost_is_not_recorded() {
 fn a_variable_of_a_deployment_is_masked_whatever_its_name_is() {
     let secret = SecretText::new("hunter2-extra");
     let (needles, _) = Needles::of([("NAME", &secret)]).unwrap();
-    let variables = [("image", "hunter2-extra"), ("build", "hunter2-extra")];
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let names = ["image", "build", "type", "kind", "status", "slot", "reason", "at", "until"];
+    let variables = names.map(|name| (name.to_owned(), "hunter2-extra".to_owned())).into();
     let target = TargetOrder::Ecs {
         cluster: "prod".into(),
         service: "web".into(),
