@@ -192,3 +192,14 @@ stages:
     assert_eq!(went.outcome.word(), "FAILED");
     assert!(went.outcome.message().contains("Authorization: ***"), "{}", went.outcome.message());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_does_not_answer_holds_up_no_harder_stop() {
+    let mut world = World::new(TWO_PHASES, &[]);
+    world.engine = Arc::new(MemoryEngine::new().otherwise(Does::hanging()).without_stops());
+    world.stop_after(Duration::from_secs(30), Reason::Stopped);
+    world.stop_after(Duration::from_secs(31), Reason::Killed);
+    let went = tokio::time::timeout(Duration::from_secs(300), world.run()).await.expect("an end");
+    assert_eq!(went.outcome.word(), "FAULT");
+    assert!(went.outcome.message().contains("cannot be stopped"), "{}", went.outcome.message());
+}
