@@ -247,19 +247,24 @@ impl Run {
         watched: Watched,
         cache: &mut Option<Lease>,
     ) -> Result<Outcome, Fault> {
-        if watched.ending == Some(Ending::Completed) {
-            // Nothing runs in it any more: the next build may have what this one leaves at once.
-            cache.take();
-        }
         if let Some((reason, message)) = &watched.stopped {
             let message = message.clone();
             return Ok(match reason {
+            if watched.ending == Some(Ending::Completed) {
+                cache.take();
+            }
                 Reason::TimedOut => Outcome::TimedOut { message },
                 _ => Outcome::Stopped { message },
             });
         }
         match &watched.ending {
-            Some(Ending::Completed) => self.collect(action, build, key, watched).await,
+            Some(Ending::Completed) => {
+                let directories = cache.as_ref().map(Lease::directories).unwrap_or_default();
+                let collected = self.collect(action, build, key, watched, directories).await;
+                // Nothing runs in it any more: the next build may have what this one leaves at once.
+                cache.take();
+                collected
+            }
             Some(Ending::Died { out_of_memory: true, .. }) => {
                 let limit = build.limits.memory_bytes.map_or_else(String::new, |bytes| format!(" of {bytes} bytes"));
                 Ok(Outcome::failed(format!("the build used more than its memory{limit} and was killed")))
