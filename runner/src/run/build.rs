@@ -9,6 +9,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::environment::{input_directory, source_directory};
 use super::program::program;
+use super::removal::Ended;
 use super::variables::Environment;
 use super::watch::Watched;
 use super::{Place, Run};
@@ -26,7 +27,7 @@ use crate::store::new_build_id;
 const STARTS: u32 = 3;
 
 impl Run {
-    /// Runs a build, or goes on with one that an earlier process started.
+    /// Runs a build, or goes on with one that an earlier process started. Its sandbox stays until its end was told.
     pub(super) async fn build(&self, action: &str, build: &Build) -> Result<Outcome, Fault> {
         let queued = Duration::from_secs(build.timeouts.queued_seconds);
         let slot = tokio::select! {
@@ -41,7 +42,7 @@ impl Run {
         let sandbox = self.removals.expect();
         let mut cache = None;
         let result = self.in_sandbox(action, build, &key, &mut cache).await;
-        self.remove_meanwhile(action, key, sandbox, cache);
+        self.removals.keep(action, Ended { key, sandbox, cache });
         result
     }
 
@@ -249,10 +250,10 @@ impl Run {
     ) -> Result<Outcome, Fault> {
         if let Some((reason, message)) = &watched.stopped {
             let message = message.clone();
-            return Ok(match reason {
             if watched.ending == Some(Ending::Completed) {
                 cache.take();
             }
+            return Ok(match reason {
                 Reason::TimedOut => Outcome::TimedOut { message },
                 _ => Outcome::Stopped { message },
             });

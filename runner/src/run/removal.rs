@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,16 @@ pub(super) struct Removals {
     tasks: TaskTracker,
     /// What is known of the sandboxes.
     known: Arc<Known>,
+    /// What is to be removed when the end of its action was told.
+    ended: Mutex<HashMap<String, Ended>>,
+}
+
+/// A build's sandbox that is not needed any longer.
+pub(super) struct Ended {
+    pub(super) key: SandboxKey,
+    pub(super) sandbox: Expected,
+    /// What may still be written to from there: nobody else gets it before the sandbox is gone.
+    pub(super) cache: Option<Lease>,
 }
 
 #[derive(Default)]
@@ -63,6 +74,15 @@ impl Removals {
         Expected(Arc::clone(&self.known))
     }
 
+    /// Keeps a sandbox until the end of its action was told.
+    pub(super) fn keep(&self, action: &str, ended: Ended) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(action.to_owned(), ended);
+    }
+
+    fn take(&self, action: &str) -> Option<Ended> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).remove(action)
+    }
+
     /// Waits for all removals, or leaves them to the engine where that can be. `None`: one of them failed, or was never
     /// begun.
     async fn finish(&self) -> Option<Gone> {
@@ -75,8 +95,9 @@ impl Removals {
 }
 
 impl Run {
-    /// Removes a build's sandbox while other work goes on. Nobody else gets the cache that it may write to before.
-    pub(super) fn remove_meanwhile(&self, action: &str, key: SandboxKey, sandbox: Expected, cache: Option<Lease>) {
+    /// Removes a build's sandbox while other work goes on.
+    pub(super) fn remove_meanwhile(&self, action: &str) {
+        let Some(Ended { key, sandbox, cache }) = self.removals.take(action) else { return };
         let (sandboxes, action) = (Arc::clone(&self.ports.sandboxes), action.to_owned());
         let last = self.removals.known.last.clone();
         self.removals.tasks.spawn(async move {
