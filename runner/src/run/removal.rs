@@ -3,7 +3,7 @@
 //! Removals run under no token but their own time limit, and a run has not ended before they have, or the engine has
 //! taken them over.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -132,6 +132,9 @@ impl Run {
             Ok(Err(fault)) => (false, Some(fault.message)),
             Err(_) => (false, Some(format!("the engine did not answer within {} seconds", LIMIT.as_secs()))),
         };
+        if seen && resumed {
+            self.release_caches();
+        }
         if let Err(fault) = self.folders.note_left_in_engine(!seen) {
             tracing::warn!(%fault, "what is left in the engine could not be noted");
         }
@@ -141,6 +144,18 @@ impl Run {
         }
         if !self.options.keep {
             self.folders.drop_workspaces();
+        }
+    }
+
+    /// Lets go of the caches of builds that an earlier process began, and that were not followed to their end.
+    fn release_caches(&self) {
+        let builds: Vec<String> = self
+            .recorder
+            .with(|state| state.actions.iter().filter_map(|action| Some(action.build.as_ref()?.id.clone())).collect());
+        for build in builds {
+            if let Err(fault) = self.ports.caches.release(&build) {
+                tracing::warn!(build, %fault, "the cache of a build stays marked as its own for a while");
+            }
         }
     }
 
