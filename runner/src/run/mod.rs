@@ -208,6 +208,10 @@ impl Run {
     /// is told: a message may quote what a build printed, so it comes back masked.
     pub async fn carry_out(self: &Arc<Self>) -> Outcome {
         let resumed = self.begin();
+        if resumed && let Err(fault) = self.folders.note_left_in_engine(false) {
+            // What was left for others to remove is this run's own again.
+            tracing::warn!(%fault, "the run's containers are still noted as left over");
+        }
         let outcome = self.all_stages().await.unwrap_or_else(Outcome::from);
         self.clean_up(resumed).await;
         self.recorder.flush();
