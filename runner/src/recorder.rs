@@ -112,6 +112,8 @@ impl Recorder {
     pub fn commit(&self, what: What) -> Result<(), Fault> {
         let mut recording = self.lock();
         recording.take(clock::now(), what);
+        let born = recording.record.born();
+        recording.note(born);
         recording.fault.clone().map_or(Ok(()), Err)
     }
 
@@ -132,8 +134,6 @@ impl Recorder {
         Ok(warnings)
     }
 
-    /// Looks at the state that the run works with. Secrets may be in it: what is made of it is told through here only.
-    pub fn with<R>(&self, look: impl FnOnce(&RunState) -> R) -> R {
     /// A fault of something that was done with the state that the run works with, as everybody else may be told of it.
     #[must_use]
     pub fn masked(&self, fault: Fault) -> Fault {
@@ -142,6 +142,8 @@ impl Recorder {
         Fault { message: needles.mask_text(&fault.message), hint, ..fault }
     }
 
+    /// Looks at the state that the run works with. Secrets may be in it: what is made of it is told through here only.
+    pub fn with<R>(&self, look: impl FnOnce(&RunState) -> R) -> R {
         look(&self.lock().known)
     }
 
