@@ -112,6 +112,8 @@ impl Recorder {
     pub fn commit(&self, what: What) -> Result<(), Fault> {
         let mut recording = self.lock();
         recording.take(clock::now(), what);
+        let born = recording.record.born();
+        recording.note(born);
         recording.fault.clone().map_or(Ok(()), Err)
     }
 
@@ -130,6 +132,14 @@ impl Recorder {
         recording.maskers.values_mut().for_each(|masker| masker.adopt(Arc::clone(&needles)));
         recording.needles = needles;
         Ok(warnings)
+    }
+
+    /// A fault of something that was done with the state that the run works with, as everybody else may be told of it.
+    #[must_use]
+    pub fn masked(&self, fault: Fault) -> Fault {
+        let needles = Arc::clone(&self.lock().needles);
+        let hint = fault.hint.map(|hint| needles.mask_text(&hint));
+        Fault { message: needles.mask_text(&fault.message), hint, ..fault }
     }
 
     /// Looks at the state that the run works with. Secrets may be in it: what is made of it is told through here only.

@@ -139,17 +139,21 @@ pub async fn sent_logs(region: Option<&str>) -> Result<SentLogs, Fault> {
 
 /// Removes what earlier runs had to leave in the engine, while the new one goes on.
 pub fn sweep(environment: &Environment, folders: &StateFolders) {
+    let (environment, folders) = (environment.clone(), folders.clone());
+    tokio::spawn(async move { sweep_up(&environment, &folders).await });
+}
+
+/// Removes what runs had to leave in the engine; what cannot be removed now is left for the next time.
+async fn sweep_up(environment: &Environment, folders: &StateFolders) {
     let left = folders.runs_left_in_engine();
     if left.is_empty() {
         return;
     }
-    let (engine, folders) = (engine(environment, Arc::new(NoLogins)), folders.clone());
-    tokio::spawn(async move {
-        for run in left {
-            let removed = engine.destroy(&run, None).await.and_then(|()| folders.run(&run).note_left_in_engine(false));
-            removed.unwrap_or_else(|fault| tracing::warn!(run, %fault, "something is still left in the engine"));
-        }
-    });
+    let engine = engine(environment, Arc::new(NoLogins));
+    for run in left {
+        let removed = engine.destroy(&run, None).await.and_then(|()| folders.run(&run).note_left_in_engine(false));
+        removed.unwrap_or_else(|fault| tracing::warn!(run, %fault, "something is still left in the engine"));
+    }
 }
 
 /// Answers on the terminal go to the record, like those of other processes.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::base::Directory;
 use super::select::select;
 use super::walk::walk;
 use super::{Base, Collected, Globs, Rules};
@@ -14,17 +15,24 @@ pub fn collect(rules: &Rules, base: &Base) -> Collected {
         (Ok(files), Ok(exclude)) => (files, exclude),
         (Err(message), _) | (_, Err(message)) => return failed(message, Vec::new()),
     };
-    let (directories, boundary) = match (base.directories(), base.boundary()) {
-        (Ok(directories), Ok(boundary)) => (directories, boundary),
-        (Err(message), _) | (_, Err(message)) => return failed(message, Vec::new()),
+    let directories = match base.directories() {
+        Ok(directories) => directories,
+        Err(message) => return failed(message, Vec::new()),
     };
     let mut found = Vec::new();
     let outside = files.outside().iter().chain(exclude.outside());
     let mut notices: Vec<String> =
         outside.map(|path| format!("`{path}` leads out of the base directory and is left out")).collect();
-    for directory in &directories {
-        found.extend(walk(directory, &files.roots(), &boundary, rules.enable_symlinks));
-        notices.extend(asked_for_directories(directory, &files, &boundary));
+    let roots = files.roots();
+    for Directory { path, boundary, grafts } in &directories {
+        let mut here = walk(path, &roots, boundary, rules.enable_symlinks);
+        notices.extend(asked_for_directories(path, Path::new(""), &files, boundary));
+        for graft in grafts {
+            graft.graft(&roots, rules.enable_symlinks, &mut here);
+            notices.extend(asked_for_directories(&graft.folder, &graft.inside, &files, &graft.folder));
+        }
+        here.sort_by(|one, other| one.name.cmp(&other.name));
+        found.append(&mut here);
     }
     let mut selection = select(found, &files, &exclude, rules.discard_paths);
     selection.notices.append(&mut notices);
@@ -35,9 +43,12 @@ pub fn collect(rules: &Rules, base: &Base) -> Collected {
     }
 }
 
-/// A pattern that is a directory's name matches no file, in CodeBuild too; people are surprised.
-fn asked_for_directories(base: &Path, files: &Globs, boundary: &Path) -> Vec<String> {
-    let real = |plain: &str| base.join(plain).canonicalize().ok();
+/// A pattern that is a directory's name matches no file, in CodeBuild too; people are surprised. The folder is seen at
+/// `inside`; its place itself is told of where it lies.
+fn asked_for_directories(folder: &Path, inside: &Path, files: &Globs, boundary: &Path) -> Vec<String> {
+    let place = |plain: &str| Some(Path::new(plain).strip_prefix(inside).ok()?.to_owned());
+    let deeper = |plain: &str| place(plain).filter(|place| place.file_name().is_some());
+    let real = |plain: &str| folder.join(deeper(plain)?).canonicalize().ok();
     let is_directory = |plain: &&str| real(plain).is_some_and(|real| real.starts_with(boundary) && real.is_dir());
     let directories = files.plain().filter(is_directory);
     directories.map(|plain| format!("`{plain}` is a directory: `{plain}/**/*` takes what is in it")).collect()

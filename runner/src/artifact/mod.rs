@@ -6,6 +6,7 @@
 mod base;
 mod collect;
 mod glob;
+mod graft;
 mod select;
 mod store;
 mod walk;
@@ -19,6 +20,7 @@ pub use base::Base;
 pub use collect::collect;
 pub use glob::Globs;
 pub(crate) use glob::fixed_part;
+pub use graft::Graft;
 pub(crate) use store::open;
 pub use store::{Destination, store};
 

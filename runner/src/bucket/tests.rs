@@ -77,3 +77,30 @@ async fn a_stopped_upload_leaves_no_parts() {
     let (calls, fault) = put(&cancel, heard).await;
     assert_eq!((calls.last().map(String::as_str), fault.kind), (Some("abort"), FaultKind::Stopped), "{calls:?}");
 }
+
+/// A service that reads as a slow line does, which takes longer over a body than the limit of the configuration.
+async fn slow_service(takes: std::time::Duration) -> String {
+    let service = axum::Router::new().fallback(async move |_read_whole: Bytes| {
+        tokio::time::sleep(takes).await;
+        StatusCode::OK
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, service).into_future());
+    url
+}
+
+#[tokio::test]
+async fn an_upload_may_take_longer_than_other_calls() {
+    let url = slow_service(std::time::Duration::from_millis(400)).await;
+    let own = SharedCredentialsProvider::new(Credentials::new("own", "secret", None, None, "test"));
+    let short = aws_config::timeout::TimeoutConfig::builder();
+    let short = short.operation_attempt_timeout(std::time::Duration::from_millis(100)).build();
+    let config = crate::aws::loader().region("eu-west-1").endpoint_url(url).credentials_provider(own);
+    let config = config.timeout_config(short).load().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "log").unwrap();
+    let object = Object { bucket: "b".to_owned(), key: "k".to_owned() };
+    let bucket = S3::new(Arc::new(At(config)));
+    bucket.put(file.path(), &object, &Keeping::default(), &Progress::silent(), &Cancel::new()).await.unwrap();
+}

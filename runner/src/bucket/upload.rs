@@ -1,8 +1,10 @@
 //! An upload: small files in one request, large ones in parts, some of them at the same time.
 
 use std::path::Path;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -17,6 +19,12 @@ use crate::progress::Progress;
 const PARTS: u64 = 10_000;
 /// Parts at the same time.
 const TOGETHER: usize = 4;
+
+/// What an attempt may take besides its bytes, as any other call.
+const ANSWER: Duration = Duration::from_secs(30);
+/// The slowest line that an upload is made over, in bytes a second, for each of the requests at the same time: together
+/// they need one megabit. The SDK breaks off one that stands still long before that.
+const SLOWEST: u64 = 32 << 10;
 
 /// When a file goes in parts.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +77,8 @@ impl Upload<'_> {
         let request = self.client.put_object().bucket(bucket).key(key).body(body);
         let request = request.set_server_side_encryption(encryption).set_ssekms_key_id(encryption_key);
         let request = request.set_content_type(self.keeping.content_type.clone());
+        let size = tokio::fs::metadata(self.file).await.map_err(io(self.file))?.len();
+        let request = request.customize().config_override(patience(size));
         request.send().await.map(|_| ()).map_err(|error| aws::fault(self.object, &error))
     }
 
@@ -109,7 +119,8 @@ impl Upload<'_> {
             let body = ByteStream::read_from().path(self.file).offset(index * part).length(Length::Exact(length));
             let body = body.build().await.map_err(|error| unreadable(self.file, &error))?;
             let request = self.client.upload_part().bucket(bucket).key(key).upload_id(id);
-            let answer = request.part_number(number).body(body).send().await;
+            let request = request.part_number(number).body(body).customize().config_override(patience(length));
+            let answer = request.send().await;
             let answer = answer.map_err(|error| aws::fault(self.object, &error))?;
             let done = sent.fetch_add(length, std::sync::atomic::Ordering::Relaxed) + length;
             self.progress.bytes("upload", done, Some(size));
@@ -117,6 +128,16 @@ impl Upload<'_> {
         });
         futures_util::stream::iter(uploads).buffered(TOGETHER).try_collect().await
     }
+}
+
+/// A time-out of an attempt by what it has to send: one for all calls would be too short for a slow line.
+fn patience(bytes: u64) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::Config::builder()
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(limit(bytes)).build())
+}
+
+fn limit(bytes: u64) -> Duration {
+    ANSWER + Duration::from_secs(bytes / SLOWEST)
 }
 
 fn encryption(keeping: &Keeping) -> (Option<ServerSideEncryption>, Option<String>) {
@@ -129,4 +150,18 @@ fn encryption(keeping: &Keeping) -> (Option<ServerSideEncryption>, Option<String
 
 fn unreadable(file: &Path, error: &(dyn std::error::Error + 'static)) -> Fault {
     Fault::system(format!("{}: {}", file.display(), chain(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_requests_are_made_over_a_line_of_two_megabits() {
+        let (sizes, line) = (Sizes::default(), 2_000_000 / 8);
+        assert!(limit(sizes.single) > Duration::from_secs(sizes.single / line));
+        let together = TOGETHER as u64 * sizes.part;
+        assert!(limit(sizes.part) > Duration::from_secs(together / line));
+        assert_eq!(limit(0), ANSWER);
+    }
 }

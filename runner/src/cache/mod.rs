@@ -70,7 +70,7 @@ impl LocalCache {
             }
         }
         for slot in &slots {
-            if slot.holder().is_none()
+            if !slot.is_held()
                 && let Some(lease) = slot.try_lease(directories, holder)?
             {
                 return Ok(lease);
@@ -83,6 +83,15 @@ impl LocalCache {
             }
             number += 1;
         }
+    }
+
+    /// Says that nobody comes back for the slots of a build, whose sandbox is gone.
+    ///
+    /// # Errors
+    /// A `System` fault when a mark cannot be removed.
+    pub fn release(&self, holder: &str) -> Result<(), Fault> {
+        let slots = self.slots()?;
+        slots.iter().filter(|slot| slot.holder().is_some_and(|marked| marked == holder)).try_for_each(Slot::release)
     }
 
     /// All slots of all caches.

@@ -1,7 +1,5 @@
 //! Caches as things that may go when the disk is full: whole slots, and none that a build has leased.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -9,9 +7,6 @@ use super::LocalCache;
 use super::slot::Slot;
 use crate::disk::{Kept, Shelf, bytes_under, looking};
 use crate::fault::Fault;
-
-/// A mark without a process is left alone for so long: somebody may still adopt the build.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 #[async_trait]
 impl Shelf for LocalCache {
@@ -29,7 +24,7 @@ impl Shelf for LocalCache {
                     name: cache.name_of(&slot),
                     bytes: bytes_under(&slot.folder),
                     last_use: last_use(&slot),
-                    in_use: may_be_adopted(&slot) || slot.try_lock()?.is_none(),
+                    in_use: slot.is_held() || slot.try_lock()?.is_none(),
                 });
             }
             Ok(all)
@@ -43,7 +38,7 @@ impl Shelf for LocalCache {
             let slots = cache.slots()?;
             let Some(slot) = slots.iter().find(|slot| cache.name_of(slot) == name) else { return Ok(true) };
             match slot.try_lock()? {
-                Some(_locked) if !may_be_adopted(slot) => slot.clear().map(|()| true),
+                Some(_locked) if !slot.is_held() => slot.clear().map(|()| true),
                 _ => Ok(false),
             }
         })
@@ -60,10 +55,4 @@ impl LocalCache {
 
 fn last_use(slot: &Slot) -> Timestamp {
     slot.last_use().try_into().unwrap_or_default()
-}
-
-/// Whether its mark may mean a build that runs on without its runner.
-fn may_be_adopted(slot: &Slot) -> bool {
-    let age = crate::clock::now().duration_since(last_use(slot));
-    slot.holder().is_some() && age.unsigned_abs() < ABANDONED
 }

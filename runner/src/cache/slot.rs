@@ -3,13 +3,16 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::fault::{self, Fault};
 
 use super::Directories;
+
+/// A mark without a process is left alone for so long: somebody may still adopt the build, and none takes longer.
+const ABANDONED: Duration = Duration::from_secs(48 * 3600);
 
 /// A slot on the disk. The lock file is never removed, so that everybody locks the same one; its time is the last use.
 #[derive(Debug)]
@@ -81,9 +84,23 @@ impl Slot {
         Ok(numbers.into_iter().map(|number| Self::new(cache, number)).collect())
     }
 
-    /// Who marked it as theirs.
+    /// Who marked it as theirs. What a full disk left of a mark is nobody's.
     pub(super) fn holder(&self) -> Option<String> {
-        fs::read_to_string(&self.mark).ok()
+        fs::read_to_string(&self.mark).ok().filter(|holder| !holder.is_empty())
+    }
+
+    /// Whether it is marked, and somebody may still come for it.
+    pub(super) fn is_held(&self) -> bool {
+        let age = SystemTime::from(crate::clock::now()).duration_since(self.last_use()).unwrap_or_default();
+        self.holder().is_some() && age < ABANDONED
+    }
+
+    /// Takes the mark away, unless a process has the slot.
+    pub(super) fn release(&self) -> Result<(), Fault> {
+        match self.try_lock()? {
+            Some(_locked) => ignore_absent(fs::remove_file(&self.mark)).map_err(fault::io(&self.mark)),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn last_use(&self) -> SystemTime {
@@ -104,7 +121,7 @@ impl Slot {
     /// Leases it to a holder, unless a process has it or somebody else has marked it by now.
     pub(super) fn try_lease(&self, directories: &Directories, holder: &str) -> Result<Option<Lease>, Fault> {
         let Some(lock) = self.try_lock()? else { return Ok(None) };
-        if self.holder().is_some_and(|marked| marked != holder) {
+        if self.is_held() && self.holder().is_some_and(|marked| marked != holder) {
             return Ok(None);
         }
         fs::write(&self.mark, holder).map_err(fault::io(&self.mark))?;

@@ -73,10 +73,27 @@ async fn a_build_of_a_killed_runner_keeps_its_slot_for_whoever_adopts_it() {
     let fault = cache.lease(&key("billing"), &Directories::default(), "run-1").unwrap_err();
     assert_eq!(fault.message, "the cache of run-1 is in use by another process");
     adopted.leave_to_successor();
-    // After a day nobody comes back any more.
+    // After two days nobody comes back any more.
     used(&cache, "billing", 1000);
     assert!(cache.remove(&marked.name).await.unwrap());
     assert_eq!(contents(&lease(&cache, &key("billing"), "run-3")), Vec::<String>::new());
+}
+
+#[test]
+fn a_slot_whose_build_nobody_comes_back_for_is_leased_again() {
+    let (_root, cache) = cache();
+    for (project, let_go) in [("released", 0), ("old", 1), ("broken", 2)] {
+        let lost = lease(&cache, &key(project), "run-1");
+        fill(&lost, "a.jar");
+        let mark = lost.directories()[0].host.parent().unwrap().with_extension("holder");
+        lost.leave_to_successor();
+        match let_go {
+            0 => cache.release("run-1").unwrap(),
+            1 => used(&cache, project, 1000),
+            _ => std::fs::write(mark, "").unwrap(),
+        }
+        assert_eq!(contents(&lease(&cache, &key(project), "run-2")), ["a.jar"], "{project}");
+    }
 }
 
 #[test]

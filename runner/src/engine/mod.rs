@@ -204,7 +204,7 @@ pub trait Engine: Send + Sync {
 #[async_trait]
 pub trait Sandboxes: Send + Sync {
     /// Copies a path of a sandbox, running or ended, under `into` as it is (modes and links kept). An absent path
-    /// copies nothing and returns false.
+    /// copies nothing and returns false; of an absent sandbox nothing can be said, which is a fault.
     async fn copy_out(&self, key: &SandboxKey, path: &str, into: &Path) -> Result<bool, Fault>;
 
     /// Removes every container, network and volume of the run (or of one sandbox of it), and verifies that none is left.

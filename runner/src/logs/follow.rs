@@ -1,7 +1,8 @@
 //! One shipment, from its beginning to its end: the log is sent while it grows, and archived when it is whole.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -15,8 +16,11 @@ use super::{Shipment, Unsent};
 use crate::bucket::{Keeping, Object};
 use crate::cancel::Cancel;
 use crate::clock;
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::progress::Progress;
+
+/// A log that is refused for so long after its last line is given up.
+const REFUSED_FOR_GOOD: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// A shipment as this process knows it.
 pub(super) struct Followed {
@@ -24,18 +28,54 @@ pub(super) struct Followed {
     /// How often the log was written anew. Whoever changes it, or says that it changed, wakes the follower.
     pub(super) rewrites: watch::Sender<u64>,
     standing: Mutex<Standing>,
+    /// Nobody tries it any longer.
+    given_up: AtomicBool,
 }
 
 /// How it goes.
 #[derive(Default)]
 struct Standing {
-    fault: Option<String>,
+    fault: Option<Fault>,
     failing_since: Option<Timestamp>,
+}
+
+impl Standing {
+    /// Whether it is no trouble of a moment: somebody has to allow it first, or to set something right.
+    fn is_refused(&self) -> bool {
+        let kind = self.fault.as_ref().map(|fault| fault.kind);
+        matches!(kind, Some(FaultKind::Permission | FaultKind::Configuration))
+    }
 }
 
 impl Followed {
     pub(super) fn new(shipment: Shipment) -> Self {
-        Self { shipment, rewrites: watch::Sender::default(), standing: Mutex::default() }
+        let (rewrites, standing, given_up) = (watch::Sender::default(), Mutex::default(), AtomicBool::default());
+        Self { shipment, rewrites, standing, given_up }
+    }
+
+    /// Whether waiting for it is in vain: it is refused, or has failed for longer than that.
+    pub(super) fn is_hopeless(&self, limit: Duration) -> bool {
+        let standing = self.standing();
+        let failing = standing.failing_since.map(|since| clock::now().duration_since(since).unsigned_abs());
+        standing.is_refused() || failing.is_some_and(|failing| failing > limit)
+    }
+
+    /// Gives it up when it is refused and its log has had no new line for so long. Whether it was given up now.
+    pub(super) fn give_up(&self, after: Duration) -> bool {
+        let written = std::fs::metadata(&self.shipment.file).and_then(|metadata| metadata.modified());
+        let age = written.ok().and_then(|written| SystemTime::from(clock::now()).duration_since(written).ok());
+        let is_old = age.is_none_or(|age| age >= after);
+        if !is_old || !self.standing().is_refused() || self.given_up.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        let Shipment { run, action, .. } = &self.shipment;
+        tracing::error!(run, action, "the log was refused for too long and is given up: it is on this machine only");
+        self.rewrites.send_modify(|_| {});
+        true
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::SeqCst)
     }
 
     pub(super) fn unsent(&self, journal: &Journal) -> Unsent {
@@ -48,7 +88,7 @@ impl Followed {
             over: journal.is_over(&key),
             bytes: if self.shipment.stream.is_some() { size.saturating_sub(sent.offset) } else { 0 },
             rejected: sent.rejected,
-            fault: standing.fault.clone(),
+            fault: standing.fault.as_ref().map(Fault::to_string),
             failing_since: standing.failing_since,
         }
     }
@@ -101,10 +141,14 @@ impl Follower {
                 }
                 Err(fault) => {
                     self.failed(&fault, "the log is not sent now; it is tried again");
+                    self.followed.give_up(REFUSED_FOR_GOOD);
                     backoff.next()
                 }
             };
             rest(&mut woken, pause).await;
+            if self.followed.is_given_up() {
+                return;
+            }
         }
     }
 
@@ -114,7 +158,8 @@ impl Follower {
         let mut woken = self.followed.rewrites.subscribe();
         loop {
             woken.borrow_and_update();
-            let pause = if self.shared.journal.is_archived(&self.key) {
+            let is_done = self.shared.journal.is_archived(&self.key) || self.shared.journal.is_forsaken(&self.key);
+            let pause = if is_done || self.followed.is_given_up() {
                 return;
             } else if !self.shared.journal.is_over(&self.key) {
                 self.shared.config.look
@@ -123,6 +168,7 @@ impl Follower {
                     Ok(()) => return,
                     Err(fault) => {
                         self.failed(&fault, "the log is not archived now; it is tried again");
+                        self.followed.give_up(REFUSED_FOR_GOOD);
                         backoff.next()
                     }
                 }
@@ -160,7 +206,7 @@ impl Follower {
             tracing::warn!(run, action, %fault, hint = fault.hint, what);
             standing.failing_since = Some(clock::now());
         }
-        standing.fault = Some(fault.to_string());
+        standing.fault = Some(fault.clone());
     }
 
     fn went_well(&self) {

@@ -19,8 +19,10 @@ const HOUR: i64 = 60 * 60 * 1000;
 /// What comes of the next calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// The service refuses the call.
+    /// The service refuses the call now.
     Refused,
+    /// The service does not allow the call.
+    Denied,
     /// The service does as it is told, and its answer is lost.
     AnswerLost,
     /// The service does not answer at all.
@@ -111,6 +113,7 @@ impl MemoryLogs {
         match trouble {
             None => call(&mut self.lock()),
             Some(Trouble::Refused) => Err(Fault::system("ThrottlingException: Rate exceeded")),
+            Some(Trouble::Denied) => Err(Fault::permission("AccessDeniedException: not authorized")),
             Some(Trouble::AnswerLost) => {
                 call(&mut self.lock())?;
                 Err(Fault::system("no answer in time"))

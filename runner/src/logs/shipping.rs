@@ -172,18 +172,41 @@ impl Shipping {
         self.tell(&(run.to_owned(), action.to_owned()), |rewrites| *rewrites += 1);
     }
 
-    /// Waits until all of a run is sent, but not for longer than `limit`, and shortens the pauses of what fails.
-    /// Whether it is; what is not goes on in [`Shipping::carry_on`], or in the next process.
+    /// Waits until all of a run is sent, but not for longer than `limit`, and shortens the pauses of what fails. What is
+    /// refused, or has failed for that long already, is not waited for. Whether all is sent; what is not goes on in [`Shipping::carry_on`], or in the next process.
     pub async fn flush(&self, run: &str, limit: Duration) -> bool {
         let mut changes = self.0.changes.subscribe();
         self.keys(run).iter().for_each(|key| self.tell(key, |_| {}));
         let all = async {
-            // The journal is asked, because it knows of shipments that were not found yet, or are another process's.
-            while self.0.journal.list().iter().any(|shipment| shipment.run == run) {
+            loop {
+                if let Some(all_is_sent) = self.settled(run, limit) {
+                    return all_is_sent;
+                }
                 tokio::time::timeout(self.0.config.look, changes.changed()).await.ok();
             }
         };
-        tokio::time::timeout(limit, all).await.is_ok()
+        tokio::time::timeout(limit, all).await.unwrap_or(false)
+    }
+
+    /// Gives up what is whole, is refused by its service, and has had no new line for so long: its log stays on this
+    /// machine, and may go from there. Returns how many logs that are.
+    pub fn give_up(&self, after: Duration) -> usize {
+        let known: Vec<_> = self.0.lock().values().cloned().collect();
+        let over = known.iter().filter(|followed| self.0.journal.is_over(&key_of(&followed.shipment)));
+        over.filter(|followed| followed.give_up(after)).count()
+    }
+
+    /// Whether all of a run is sent, or `false` when it is in vain to wait for the rest; `None`: it is on its way.
+    fn settled(&self, run: &str, limit: Duration) -> Option<bool> {
+        // The journal is asked, because it knows of shipments that were not found yet, or are another process's.
+        let mut unsent = self.0.journal.list();
+        unsent.retain(|shipment| shipment.run == run);
+        let known = self.0.lock();
+        let is_hopeless = |shipment| known.get(&key_of(shipment)).is_some_and(|followed| followed.is_hopeless(limit));
+        match unsent.is_empty() {
+            true => Some(true),
+            false => unsent.iter().all(is_hopeless).then_some(false),
+        }
     }
 
     /// What is not sent yet.

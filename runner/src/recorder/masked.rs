@@ -11,6 +11,9 @@ use crate::mask::Needles;
 /// `2026` must not make an event unreadable.
 const OUR_WORDS: [&str; 7] = ["type", "status", "kind", "slot", "reason", "at", "until"];
 
+/// Below these keys the names are somebody else's: a container's variable may be called `type`.
+const THEIRS: [&str; 2] = ["environment", "images"];
+
 /// The keys of an event itself that hold names, or what a later process must find in the record as it was: by images
 /// and deployments registries and targets are asked, and an account's number in them may have come from Parameter
 /// Store, and by the versions of secrets their values are. Further down a key may be anybody's, such as a variable that is
@@ -50,22 +53,26 @@ pub(super) fn masked(needles: &Arc<Needles>, what: What) -> What {
 }
 
 fn masked_event(needles: &Arc<Needles>, event: Value) -> Value {
-    let Value::Object(entries) = event else { return masked_value(needles, event) };
+    let Value::Object(entries) = event else { return masked_value(needles, event, &OUR_WORDS) };
     let (names, others) = entries.into_iter().partition::<Map<_, _>, _>(|(key, _)| NAMES.contains(&key.as_str()));
-    match masked_value(needles, Value::Object(others)) {
+    match masked_value(needles, Value::Object(others), &OUR_WORDS) {
         Value::Object(others) => Value::Object(names.into_iter().chain(others).collect()),
         other => other,
     }
 }
 
-fn masked_value(needles: &Arc<Needles>, value: Value) -> Value {
+/// A value with all texts in it masked but those of the keys in `ours`.
+fn masked_value(needles: &Arc<Needles>, value: Value, ours: &[&str]) -> Value {
     match value {
         Value::String(text) => Value::String(needles.mask_text(&text)),
-        Value::Array(items) => items.into_iter().map(|item| masked_value(needles, item)).collect(),
+        Value::Array(items) => items.into_iter().map(|item| masked_value(needles, item, ours)).collect(),
         Value::Object(entries) => {
-            let masked = |(key, value): (String, Value)| match OUR_WORDS.contains(&key.as_str()) {
+            let masked = |(key, value): (String, Value)| match ours.contains(&key.as_str()) {
                 true if value.is_string() => (key, value),
-                _ => (key, masked_value(needles, value)),
+                _ => {
+                    let ours = if THEIRS.contains(&key.as_str()) { &[] } else { ours };
+                    (key, masked_value(needles, value, ours))
+                }
             };
             entries.into_iter().map(masked).collect()
         }

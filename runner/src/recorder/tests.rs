@@ -44,6 +44,17 @@ fn the_id_that_a_log_is_sent_under_is_told_as_it_is() {
 }
 
 #[test]
+fn a_fault_of_what_was_done_with_the_state_is_masked_before_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = Record::open(folder.path()).unwrap();
+    let recorder = Recorder::new("r", record, RunState::default(), Vec::new(), Cancel::default()).unwrap();
+    recorder.mask(&[("TENANT".to_owned(), SecretText::new("hunter2-extra"))]).unwrap();
+    let fault = recorder.masked(Fault::system("out/hunter2-extra.zip is gone").hint("look for hunter2-extra").away());
+    assert_eq!((fault.message.as_str(), fault.hint.as_deref()), ("out/***.zip is gone", Some("look for ***")));
+    assert!(fault.kind == FaultKind::System && fault.away);
+}
+
+#[test]
 fn a_secret_that_is_learnt_while_an_action_speaks_is_masked_from_there_on() {
     let folder = tempfile::tempdir().unwrap();
     let record = Record::open(folder.path()).unwrap();
@@ -82,8 +93,8 @@ fn the_end_of_a_run_that_was_lost_is_not_recorded() {
 fn a_variable_of_a_deployment_is_masked_whatever_its_name_is() {
     let secret = SecretText::new("hunter2-extra");
     let (needles, _) = Needles::of([("NAME", &secret)]).unwrap();
-    let variables = [("image", "hunter2-extra"), ("build", "hunter2-extra")];
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let names = ["image", "build", "type", "kind", "status", "slot", "reason", "at", "until"];
+    let variables = names.map(|name| (name.to_owned(), "hunter2-extra".to_owned())).into();
     let target = TargetOrder::Ecs {
         cluster: "prod".into(),
         service: "web".into(),

@@ -28,6 +28,8 @@ impl Run {
         };
         let outcome = worked.unwrap_or_else(Outcome::from);
         self.recorder.tell(What::ActionFinished { action: action.name.clone(), outcome: outcome.clone() });
+        // Not before: whoever goes on with a build whose end was not told collects once more what it leaves.
+        self.remove_meanwhile(&action.name);
         outcome
     }
 

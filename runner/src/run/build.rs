@@ -9,6 +9,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::environment::{input_directory, source_directory};
 use super::program::program;
+use super::removal::Ended;
 use super::variables::Environment;
 use super::watch::Watched;
 use super::{Place, Run};
@@ -26,7 +27,7 @@ use crate::store::new_build_id;
 const STARTS: u32 = 3;
 
 impl Run {
-    /// Runs a build, or goes on with one that an earlier process started.
+    /// Runs a build, or goes on with one that an earlier process started. Its sandbox stays until its end was told.
     pub(super) async fn build(&self, action: &str, build: &Build) -> Result<Outcome, Fault> {
         let queued = Duration::from_secs(build.timeouts.queued_seconds);
         let slot = tokio::select! {
@@ -41,7 +42,7 @@ impl Run {
         let sandbox = self.removals.expect();
         let mut cache = None;
         let result = self.in_sandbox(action, build, &key, &mut cache).await;
-        self.remove_meanwhile(action, key, sandbox, cache);
+        self.removals.keep(action, Ended { key, sandbox, cache });
         result
     }
 
@@ -247,19 +248,24 @@ impl Run {
         watched: Watched,
         cache: &mut Option<Lease>,
     ) -> Result<Outcome, Fault> {
-        if watched.ending == Some(Ending::Completed) {
-            // Nothing runs in it any more: the next build may have what this one leaves at once.
-            cache.take();
-        }
         if let Some((reason, message)) = &watched.stopped {
             let message = message.clone();
+            if watched.ending == Some(Ending::Completed) {
+                cache.take();
+            }
             return Ok(match reason {
                 Reason::TimedOut => Outcome::TimedOut { message },
                 _ => Outcome::Stopped { message },
             });
         }
         match &watched.ending {
-            Some(Ending::Completed) => self.collect(action, build, key, watched).await,
+            Some(Ending::Completed) => {
+                let directories = cache.as_ref().map(Lease::directories).unwrap_or_default();
+                let collected = self.collect(action, build, key, watched, directories).await;
+                // Nothing runs in it any more: the next build may have what this one leaves at once.
+                cache.take();
+                collected
+            }
             Some(Ending::Died { out_of_memory: true, .. }) => {
                 let limit = build.limits.memory_bytes.map_or_else(String::new, |bytes| format!(" of {bytes} bytes"));
                 Ok(Outcome::failed(format!("the build used more than its memory{limit} and was killed")))

@@ -1,5 +1,6 @@
 //! What a build leaves: exported variables, test reports, artifacts.
 
+use std::cmp::Reverse;
 use std::path::{Component, Path, PathBuf};
 
 use pipeline_spec::plan::{Artifacts, Build, NextAfterFailure};
@@ -8,7 +9,8 @@ use super::Run;
 use super::environment::input_directory;
 use super::program::{base_of_artifacts, base_of_report, name_of_artifacts, name_of_report};
 use super::watch::Watched;
-use crate::artifact::{self, Base, Collected, Destination, Rules, fixed_part};
+use crate::artifact::{self, Base, Collected, Destination, Graft, Rules, fixed_part};
+use crate::cache::CachedDirectory;
 use crate::engine::SandboxKey;
 use crate::event::{Outcome, What};
 use crate::fault::{Fault, io};
@@ -22,23 +24,33 @@ struct Remains<'a> {
     mounts: Mounts,
 }
 
-/// The folders that the build saw: where it saw them, and where they are on this machine. The first is the source.
-struct Mounts(Vec<(String, PathBuf)>);
+/// The folders that the build saw: where it saw them, and where they are on this machine.
+struct Mounts {
+    source: (String, PathBuf),
+    /// Its further inputs and cached directories. They may lie in the source, and hide what is there.
+    others: Vec<(String, PathBuf)>,
+}
 
 impl Mounts {
-    fn source(&self) -> PathBuf {
-        self.0.first().map(|(_, host)| host.clone()).unwrap_or_default()
+    /// All that a relative name may mean.
+    fn all(&self) -> Base {
+        Base::all(self.source.1.clone()).with(self.grafts(&self.source.0))
     }
 
     /// A base directory as the build sees it, on this machine; `None` when it lies in none of the folders.
     fn base(&self, written: &str) -> Option<Base> {
-        if !written.starts_with('/') {
-            return Some(Base::within(self.source(), written, written));
-        }
-        self.0.iter().find_map(|(container, host)| {
-            let inside = Path::new(written).strip_prefix(container).ok()?;
-            Some(Base::within(host.clone(), &inside.to_string_lossy(), written))
-        })
+        let place = Path::new(&self.source.0).join(written);
+        let mut folders = self.others.iter().chain([&self.source]);
+        let (container, host, inside) =
+            folders.find_map(|(container, host)| Some((container, host, place.strip_prefix(container).ok()?)))?;
+        Some(Base::within(host.clone(), &inside.to_string_lossy(), written).with(self.grafts(container)))
+    }
+
+    /// The folders that hide something of another one.
+    fn grafts(&self, outer: &str) -> Vec<Graft> {
+        let inside = |container: &str| Path::new(container).strip_prefix(outer).ok().map(Path::to_owned);
+        let inner = self.others.iter().filter_map(|(container, host)| Some((inside(container)?, host.clone())));
+        inner.filter(|(inside, _)| inside.file_name().is_some()).map(|(inside, host)| Graft { inside, host }).collect()
     }
 }
 
@@ -52,6 +64,7 @@ impl Run {
         build: &Build,
         key: &SandboxKey,
         watched: Watched,
+        cached: &[CachedDirectory],
     ) -> Result<Outcome, Fault> {
         self.export(action, build, &watched);
         let outcome = match watched.failures.first() {
@@ -63,13 +76,13 @@ impl Run {
         if watched.failures.iter().any(|(section, _)| ended(section)) {
             return Ok(outcome);
         }
-        let remains = Remains { action, key, watched: &watched, mounts: self.mounts(action) };
+        let remains = Remains { action, key, watched: &watched, mounts: self.mounts(action, cached) };
         self.read_reports(build, &remains).await?;
         let uploaded = self.upload(build, &remains).await?;
         Ok(if outcome.succeeded() { uploaded } else { outcome })
     }
 
-    fn mounts(&self, action: &str) -> Mounts {
+    fn mounts(&self, action: &str, cached: &[CachedDirectory]) -> Mounts {
         let (build, source) = self.recorder.with(|state| {
             let build = state.action(action).and_then(|known| known.build.as_ref());
             build.map(|build| (build.id.clone(), build.source_directory.clone())).unwrap_or_default()
@@ -78,7 +91,11 @@ impl Run {
         let inputs = inputs.map(|(index, input)| (input_directory(&build, index), self.folders.input(&input.name)));
         // Where another build's sandbox has an input right now, there is a link to it, and that build may change the rest.
         let here = inputs.filter(|(_, host)| host.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
-        Mounts(std::iter::once((source, self.workspace_path(action))).chain(here).collect())
+        let cached = cached.iter().map(|directory| (directory.container.clone(), directory.host.clone()));
+        let mut others: Vec<(String, PathBuf)> = here.chain(cached).collect();
+        // The inner of two comes first: it hides a part of the other.
+        others.sort_by_key(|(container, _)| Reverse(container.len()));
+        Mounts { source: (source, self.workspace_path(action)), others }
     }
 
     fn export(&self, action: &str, build: &Build, watched: &Watched) {
@@ -123,6 +140,19 @@ impl Run {
             return Ok(Outcome::Succeeded);
         }
         self.tell_phase(remains.action, "UPLOAD_ARTIFACTS");
+        let stored = self.store_all(remains, all).await;
+        let (action, phase) = (remains.action.to_owned(), "UPLOAD_ARTIFACTS".to_owned());
+        let outcome = stored.clone().unwrap_or_else(Outcome::from);
+        self.recorder.tell(What::PhaseFinished { action, phase, outcome });
+        stored
+    }
+
+    /// The first failure counts, and keeps nothing else from being stored.
+    async fn store_all(
+        &self,
+        remains: &Remains<'_>,
+        all: Vec<(usize, Option<&str>, &Artifacts)>,
+    ) -> Result<Outcome, Fault> {
         let mut outcome = Outcome::Succeeded;
         for (index, identifier, artifacts) in all {
             let stored = self.store(remains, index, identifier, artifacts).await?;
@@ -130,8 +160,6 @@ impl Run {
                 outcome = stored;
             }
         }
-        let (action, phase) = (remains.action.to_owned(), "UPLOAD_ARTIFACTS".to_owned());
-        self.recorder.tell(What::PhaseFinished { action, phase, outcome: outcome.clone() });
         Ok(outcome)
     }
 
@@ -192,7 +220,7 @@ impl Run {
     ) -> Result<Base, Fault> {
         let written = written.unwrap_or_default().trim();
         if written.is_empty() {
-            return Ok(Base::all(remains.mounts.source()));
+            return Ok(remains.mounts.all());
         }
         if let Some(base) = remains.mounts.base(written) {
             return Ok(base);
@@ -236,13 +264,15 @@ mod tests {
     #[test]
     fn a_path_of_the_container_is_looked_for_in_what_is_mounted_there_and_never_beyond_it() {
         let root = tempfile::tempdir().unwrap();
-        for file in ["workspace/dist/a", "tools/dist/b", "dist/secret"] {
+        for file in ["workspace/dist/a", "tools/dist/b", "dist/secret", "cache/app.jar"] {
             let path = root.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
         let at = |name: &str| root.path().join(name);
-        let mounts = Mounts(vec![("/c/src1/src".into(), at("workspace")), ("/c/src11/src".into(), at("tools"))]);
+        let source = ("/c/src1/src".to_owned(), at("workspace"));
+        let others = vec![("/c/src11/src".into(), at("tools")), ("/c/src1/src/target".into(), at("cache"))];
+        let mounts = Mounts { source, others };
         let names = |written: &str| {
             let rules = Rules { files: vec!["**/*".into()], ..Rules::default() };
             mounts.base(written).map(|base| match artifact::collect(&rules, &base) {
@@ -253,10 +283,13 @@ mod tests {
         let one = |text: &str| Some(vec![text.to_owned()]);
         assert_eq!(names("dist"), one("a"));
         assert_eq!(names("/c/src1/src/dist"), one("a"));
-        assert_eq!(names("/c/src1/src"), one("dist/a"));
+        assert_eq!(names("/c/src1/src"), Some(vec!["dist/a".to_owned(), "target/app.jar".to_owned()]));
+        for cached in ["target", "./target/", "/c/src1/src/target", "tar*", "/c/src1/src/t*"] {
+            assert_eq!(names(cached), one("app.jar"), "{cached}");
+        }
         assert_eq!(names("/c/src11/src/d*"), one("b"));
         assert_eq!(names("/opt/dist"), None);
-        for out in ["/c/src1/src/../dist", "/c/src1/src/../../..", "/c/src11/src/..", "../dist"] {
+        for out in ["/c/src1/src/../dist", "/c/src1/src/../../..", "/c/src11/src/..", "../dist", "target/../../dist"] {
             assert_eq!(names(out), one(&format!("the base directory {out} leads out of the source")));
         }
     }

@@ -208,16 +208,22 @@ impl Run {
         })
     }
 
-    /// Carries the plan out, or what is left of it, and leaves nothing in the engine.
+    /// Carries the plan out, or what is left of it, and leaves nothing in the engine. Its outcome is the one that everybody
+    /// is told: a message may quote what a build printed, so it comes back masked.
     pub async fn carry_out(self: &Arc<Self>) -> Outcome {
         let resumed = self.begin();
+        if resumed && let Err(fault) = self.folders.note_left_in_engine(false) {
+            // What was left for others to remove is this run's own again.
+            tracing::warn!(%fault, "the run's containers are still noted as left over");
+        }
         let outcome = self.all_stages().await.unwrap_or_else(Outcome::from);
         self.clean_up(resumed).await;
         self.recorder.flush();
         // A run that could not be recorded was stopped by nobody.
         let outcome = self.recorder.fault().map_or(outcome, Outcome::from);
-        self.recorder.tell(What::RunFinished { outcome: outcome.clone() });
-        outcome
+        self.recorder.tell(What::RunFinished { outcome });
+        let told = self.recorder.told(|state| state.span.outcome.clone());
+        told.unwrap_or_else(|| Outcome::from(Fault::system("how the run ended cannot be told without a secret")))
     }
 
     /// Tells the beginning. Returns whether an earlier process began the run.

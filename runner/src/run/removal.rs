@@ -3,8 +3,9 @@
 //! Removals run under no token but their own time limit, and a run has not ended before they have, or the engine has
 //! taken them over.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,16 @@ pub(super) struct Removals {
     tasks: TaskTracker,
     /// What is known of the sandboxes.
     known: Arc<Known>,
+    /// What is to be removed when the end of its action was told.
+    ended: Mutex<HashMap<String, Ended>>,
+}
+
+/// A build's sandbox that is not needed any longer.
+pub(super) struct Ended {
+    pub(super) key: SandboxKey,
+    pub(super) sandbox: Expected,
+    /// What may still be written to from there: nobody else gets it before the sandbox is gone.
+    pub(super) cache: Option<Lease>,
 }
 
 #[derive(Default)]
@@ -63,6 +74,15 @@ impl Removals {
         Expected(Arc::clone(&self.known))
     }
 
+    /// Keeps a sandbox until the end of its action was told.
+    pub(super) fn keep(&self, action: &str, ended: Ended) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(action.to_owned(), ended);
+    }
+
+    fn take(&self, action: &str) -> Option<Ended> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).remove(action)
+    }
+
     /// Waits for all removals, or leaves them to the engine where that can be. `None`: one of them failed, or was never
     /// begun.
     async fn finish(&self) -> Option<Gone> {
@@ -75,8 +95,9 @@ impl Removals {
 }
 
 impl Run {
-    /// Removes a build's sandbox while other work goes on. Nobody else gets the cache that it may write to before.
-    pub(super) fn remove_meanwhile(&self, action: &str, key: SandboxKey, sandbox: Expected, cache: Option<Lease>) {
+    /// Removes a build's sandbox while other work goes on.
+    pub(super) fn remove_meanwhile(&self, action: &str) {
+        let Some(Ended { key, sandbox, cache }) = self.removals.take(action) else { return };
         let (sandboxes, action) = (Arc::clone(&self.ports.sandboxes), action.to_owned());
         let last = self.removals.known.last.clone();
         self.removals.tasks.spawn(async move {
@@ -111,6 +132,9 @@ impl Run {
             Ok(Err(fault)) => (false, Some(fault.message)),
             Err(_) => (false, Some(format!("the engine did not answer within {} seconds", LIMIT.as_secs()))),
         };
+        if seen && resumed {
+            self.release_caches();
+        }
         if let Err(fault) = self.folders.note_left_in_engine(!seen) {
             tracing::warn!(%fault, "what is left in the engine could not be noted");
         }
@@ -120,6 +144,18 @@ impl Run {
         }
         if !self.options.keep {
             self.folders.drop_workspaces();
+        }
+    }
+
+    /// Lets go of the caches of builds that an earlier process began, and that were not followed to their end.
+    fn release_caches(&self) {
+        let builds: Vec<String> = self
+            .recorder
+            .with(|state| state.actions.iter().filter_map(|action| Some(action.build.as_ref()?.id.clone())).collect());
+        for build in builds {
+            if let Err(fault) = self.ports.caches.release(&build) {
+                tracing::warn!(build, %fault, "the cache of a build stays marked as its own for a while");
+            }
         }
     }
 

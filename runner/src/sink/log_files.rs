@@ -126,6 +126,10 @@ impl Sink for LogFiles {
                 let mut lines = build_log::lines(event, state);
                 lines.extend(build_log::warning(event));
                 let log = self.log(action, keep)?;
+                if matches!(what, What::BuildAdopted { .. }) && !head(&log.path).exists() {
+                    // Whoever adopts it after this process finds where its output begins.
+                    log.note_head()?;
+                }
                 log.lines(&lines)?;
                 match what {
                     What::PhaseStarted { phase, .. } if phase == LAST_OF_HEAD => {
@@ -182,5 +186,38 @@ impl Log {
 
     fn flush(&mut self) -> Result<(), Fault> {
         self.file.flush().map_err(io(&self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::clock;
+    use crate::store::StateFolders;
+
+    /// A process that tells that, and dies.
+    fn tell(folders: &RunFolders, all: impl IntoIterator<Item = What>) {
+        let mut files = LogFiles::new(folders.clone());
+        for what in all {
+            files.take(&Event { sequence: 1, at: clock::now(), what }, &RunState::default()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_build_that_is_adopted_before_its_output_began_is_not_written_twice() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = StateFolders::new(root.path().to_owned()).run("one");
+        folders.create().unwrap();
+        let action = || "build".to_owned();
+        let begins = What::PhaseStarted { action: action(), phase: LAST_OF_HEAD.into(), attempt: 1, commands: 0 };
+        tell(&folders, [begins]);
+        for _ in 0..2 {
+            let text = Bytes::from_static(b"one\n");
+            tell(&folders, [What::BuildAdopted { action: action() }, What::Output { action: action(), text }]);
+        }
+        let log = std::fs::read_to_string(folders.log("build")).unwrap();
+        assert_eq!(log.matches("one\n").count(), 1, "{log}");
     }
 }

@@ -5,6 +5,7 @@ use pipeline_spec::plan::EnvironmentVariable;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
+use crate::cancel::Reason;
 use crate::event::{ListedPhase, What};
 
 /// What is known of a build.
@@ -27,6 +28,9 @@ pub struct BuildState {
     pub secrets: Vec<EnvironmentVariable>,
     /// Its phases so far; a retried one comes more than once.
     pub phases: Vec<PhaseState>,
+    /// Why its first stop was asked for, and when: whoever goes on with it must know that its end is not its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<(Reason, Timestamp)>,
 }
 
 /// What is known of a phase.
@@ -51,6 +55,9 @@ impl BuildState {
     pub(super) fn apply(&mut self, what: &What, at: Timestamp) {
         match what {
             What::BuildAdopted { .. } => self.phases.clear(),
+            What::StopRequested { reason, .. } => {
+                self.stopped.get_or_insert((*reason, at));
+            }
             What::SecretsRead { versions, .. } => self.secrets.clone_from(versions),
             What::PhaseStarted { phase, attempt, commands, .. } => {
                 let mut state =

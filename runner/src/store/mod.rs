@@ -11,7 +11,10 @@ mod numbers;
 mod old_runs;
 mod table;
 
+use std::fs::File;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -68,6 +71,8 @@ pub struct RunRow {
 /// The record of one state directory.
 pub struct Record {
     connection: Connection,
+    /// Brings a new record's file to the disk.
+    birth: Mutex<Option<JoinHandle<std::io::Result<()>>>>,
 }
 
 impl Record {
@@ -78,24 +83,47 @@ impl Record {
     pub fn open(folder: &Path) -> Result<Self, Fault> {
         std::fs::create_dir_all(folder).map_err(crate::fault::io(folder))?;
         let file = folder.join("record.db");
+        let is_new = file.metadata().map_or(true, |metadata| metadata.len() == 0);
         let open = || -> rusqlite::Result<Self> {
-            let is_new = file.metadata().map_or(true, |metadata| metadata.len() == 0);
             let connection = Connection::open(&file)?;
             connection.busy_timeout(BUSY)?;
             // A closing process need not wait for the disk; [`Record::settle`] and the next writers bring it there.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             if is_new {
-                // Nothing can be lost of a record that holds nothing, so nobody waits for the disk either.
+                // Nothing can be lost of a record that holds nothing, so nobody waits for the disk here.
                 connection.pragma_update(None, "synchronous", "OFF")?;
             }
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
-            Ok(Self { connection })
+            Ok(Self { connection, birth: Mutex::default() })
         };
         let record = open().map_err(|error| broken(&file.display().to_string(), &error))?;
         record.prepare(&file)?;
+        if is_new {
+            // The folder may be as new as the file.
+            let places = [Some(file.as_path()), Some(folder), folder.parent()];
+            let places: Vec<_> = places.into_iter().flatten().map(Path::to_owned).collect();
+            // SQLite throws the log of a file away that a loss of power left empty. So that must not be, and by the time
+            // that something depends on it, it has long been done.
+            let birth = std::thread::spawn(move || places.iter().try_for_each(|place| File::open(place)?.sync_all()));
+            *record.birth.lock().unwrap_or_else(PoisonError::into_inner) = Some(birth);
+        }
         Ok(record)
+    }
+
+    /// Waits until a new record's file is on the disk: nothing must be done in the world before that, which a later
+    /// process would have to know of.
+    ///
+    /// # Errors
+    /// A `System` fault when the disk fails.
+    pub fn born(&self) -> Result<(), Fault> {
+        let birth = self.birth.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match birth.map(JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) => Err(Fault::system(format!("a new record cannot be brought to the disk: {error}"))),
+            Some(Err(_)) => Err(Fault::system("a new record cannot be brought to the disk")),
+        }
     }
 
     fn prepare(&self, file: &Path) -> Result<(), Fault> {
@@ -151,6 +179,7 @@ impl Record {
 
     /// Brings what was written so far to where a loss of power cannot take it. Others may write meanwhile.
     pub fn settle(&self) -> Result<(), Fault> {
+        self.born()?;
         let settled = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         settled.map_err(|error| broken("the record", &error))
     }

@@ -1,6 +1,8 @@
 //! The folders of runs that are over, as things that may go: their logs and artifacts on this machine. What happened in
 //! them stays in the record.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,6 +14,9 @@ use crate::fault::{Fault, io};
 
 /// A run that is over for less than this may still be looked at, and its artifacts be on their way.
 const FRESH: SignedDuration = SignedDuration::from_hours(1);
+
+/// What a run whose logs are not sent has besides them, as a thing of its own.
+const ARTIFACTS: &str = "/artifacts";
 
 /// The runs of a state directory. A run that waits, or that was cut off and may be resumed, is in use; so is one whose
 /// logs are not yet all sent to where they are to go.
@@ -31,28 +36,39 @@ impl OldRuns {
         let record = Record::open(self.folders.root())?;
         let runs = self.folders.runs();
         let folders = std::fs::read_dir(&runs).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir());
-        let kept = folders.map(|entry| {
+        let mut kept = Vec::new();
+        for entry in folders {
             let name = entry.file_name().to_string_lossy().into_owned();
             let ended = ended(&record, &name)?;
-            Ok(Kept {
-                bytes: bytes_under(&entry.path()),
-                last_use: ended.unwrap_or_else(clock::now),
-                in_use: ended.is_none_or(|ended| clock::now().duration_since(ended) < FRESH) || self.is_unsent(&name),
-                name,
-            })
-        });
-        kept.collect()
+            let last_use = ended.unwrap_or_else(clock::now);
+            let in_use = ended.is_none_or(|ended| clock::now().duration_since(ended) < FRESH);
+            let mut bytes = bytes_under(&entry.path());
+            let is_unsent = self.is_unsent(&name);
+            if is_unsent && !in_use {
+                // Its artifacts are where they belong, and need not wait for its logs.
+                let of_artifacts = bytes_under(&self.artifacts(&name));
+                bytes = bytes.saturating_sub(of_artifacts);
+                kept.push(Kept { name: format!("{name}{ARTIFACTS}"), bytes: of_artifacts, last_use, in_use });
+            }
+            kept.push(Kept { name, bytes, last_use, in_use: in_use || is_unsent });
+        }
+        Ok(kept)
     }
 
-    /// Removes a run's folder while nobody has the run.
+    fn artifacts(&self, run: &str) -> PathBuf {
+        self.folders.run(run).root().join("artifacts")
+    }
+
+    /// Removes a run's folder, or its artifacts, while nobody has the run.
     fn remove_one(&self, name: &str) -> Result<bool, Fault> {
-        let folder = self.folders.run(name).root().to_owned();
+        let (name, of_all) = name.strip_suffix(ARTIFACTS).map_or((name, true), |run| (run, false));
+        let folder = if of_all { self.folders.run(name).root().to_owned() } else { self.artifacts(name) };
         if !folder.is_dir() {
             return Ok(true);
         }
         let Some(_ownership) = self.folders.run(name).own()? else { return Ok(false) };
         let record = Record::open(self.folders.root())?;
-        if ended(&record, name)?.is_none() || self.is_unsent(name) {
+        if ended(&record, name)?.is_none() || (of_all && self.is_unsent(name)) {
             return Ok(false);
         }
         std::fs::remove_dir_all(&folder).map_err(io(&folder)).map(|()| true)
@@ -125,7 +141,14 @@ mod tests {
         let mut free: Vec<String> =
             runs.list().await.unwrap().into_iter().filter(|kept| !kept.in_use).map(|kept| kept.name).collect();
         free.sort();
-        assert_eq!(free, ["held", "old"]);
+        assert_eq!(free, ["held", "old", "unsent/artifacts"]);
+        for run in ["unsent", "held"] {
+            fs::create_dir_all(folders.run(run).artifacts("test")).unwrap();
+        }
+        for (name, is_gone) in [("unsent/artifacts", true), ("held/artifacts", false)] {
+            assert_eq!(runs.remove(name).await.unwrap(), is_gone, "{name}");
+        }
+        assert!(!folders.run("unsent").artifacts("test").exists() && folders.run("held").artifacts("test").exists());
         for (name, is_gone) in [("old", true), ("held", false), ("cut", false), ("unsent", false), ("absent", true)] {
             assert_eq!(runs.remove(name).await.unwrap(), is_gone, "{name}");
             assert!(is_gone || folders.run(name).log("test").is_file(), "{name}");

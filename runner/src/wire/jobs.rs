@@ -63,6 +63,9 @@ pub struct JobShopConfig {
 /// How long the end of a job waits for its logs to be where people look for them.
 const LOGS: Duration = Duration::from_secs(15);
 
+/// A log that its service refuses is kept for so long after its last line, also when the disk is short.
+const REFUSED: Duration = Duration::from_secs(24 * 3600);
+
 /// Puts the runs of jobs together.
 pub struct JobShop {
     environment: Environment,
@@ -321,6 +324,10 @@ impl Workshop for JobShop {
         let (folder, wanted) = (self.folders.root(), self.config.free_disk);
         if fs4::available_space(folder).is_ok_and(|free| free >= wanted) {
             return None;
+        }
+        let given_up = self.shipping.give_up(REFUSED);
+        if given_up > 0 {
+            tracing::error!(given_up, "logs that their service refuses are not kept any longer: the disk is short");
         }
         // The logs of jobs that are over are elsewhere, if they are sent anywhere; else this is the only place.
         let kinds = Kinds { caches: true, mirrors: true, images: true, runs: self.config.logs.is_any() };

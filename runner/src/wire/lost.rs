@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::cache::LocalCache;
 use crate::clock;
 use crate::engine::Sandboxes;
 use crate::event::{Event, Outcome, What};
@@ -61,6 +62,12 @@ pub(super) async fn clear(
         let event = Event { sequence: state.sequence + 1, at: clock::now(), what: What::RunFinished { outcome } };
         record.append(run, &[event])?;
         own.drop_workspaces();
+        let caches = LocalCache::at(folders.caches());
+        state
+            .actions
+            .iter()
+            .filter_map(|action| action.build.as_ref())
+            .try_for_each(|build| caches.release(&build.id))?;
     }
     match std::fs::remove_file(own.job()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(&own.job())(error)),

@@ -25,6 +25,9 @@ use crate::worker::{Mode, Rhythm, Standing, Worker, WorkerConfig};
 /// Between two looks for notices; EC2 recommends this for spot instances.
 const NOTICES: Duration = Duration::from_secs(5);
 
+/// Between two looks for what jobs had to leave in the engine.
+const SWEEPS: Duration = Duration::from_secs(60);
+
 /// A worker to put together.
 pub struct WorkerOrder {
     /// Which jobs it takes from CodePipeline; `None`: none.
@@ -77,7 +80,7 @@ pub async fn worker(environment: &Environment, folders: &StateFolders, order: Wo
     let shipping = Arc::clone(&shop);
     tokio::spawn(async move { shipping.ship().await });
     let standing = Arc::clone(&worker.standing);
-    super::sweep(environment, folders);
+    tokio::spawn(keep_clean(environment.clone(), folders.clone()));
     listen_to_signals(Arc::clone(&standing), stop);
     if !environment.no_instance_metadata {
         tokio::spawn(heed(notices, Arc::clone(&standing)));
@@ -166,6 +169,14 @@ fn listen_to_signals(standing: Arc<Standing>, stop: Cancel) {
         2 => stop.request(Reason::Stopped),
         _ => stop.request(Reason::Killed),
     });
+}
+
+/// Removes again and again what jobs had to leave in an engine that was away when they ended: it may still run there.
+async fn keep_clean(environment: Environment, folders: StateFolders) {
+    loop {
+        super::sweep_up(&environment, &folders).await;
+        tokio::time::sleep(SWEEPS).await;
+    }
 }
 
 /// Drains when EC2 announces that the machine goes away. Elsewhere than on EC2 it stops looking.

@@ -40,7 +40,7 @@ pub(super) async fn do_work(
     if outcome.succeeded()
         && let Err(fault) = deliver(worker, order, &known, access, cancel).await
     {
-        return result::of_fault(&fault, Some(&state), &links);
+        return result::of_fault(&run.recorder.masked(fault), Some(&state), &links);
     }
     result::fitting(result::of(&outcome, &state, &links), ticket.delivery.is_some())
 }

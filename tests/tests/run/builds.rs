@@ -1,5 +1,6 @@
 //! Builds: phase order, failures, time-outs, stops, secrets.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,4 +173,94 @@ async fn a_warning_of_the_spec_is_in_the_log_of_its_action() {
     let went = world.run().await;
     assert!(went.log.contains(" Warning: spec.yml:3: odd\n"), "{}", went.log);
     assert_eq!(went.state.notices, ["spec.yml:3: odd"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_run_comes_to_is_told_without_the_secret_that_its_image_printed() {
+    let spec = "
+version: 1
+name: web
+source: { path: . }
+stages:
+  - name: Build
+    actions:
+      - name: image
+        image: { context: ., repository: web, tags: [a], secrets: { t: { parameter-store: /demo/token } } }
+";
+    let mut world = World::new(spec, &[]);
+    world.fail_images(&format!("exit code 22, after:\n+ curl -H 'Authorization: {SECRET}'"));
+    let went = world.run().await;
+    assert_eq!(went.outcome.word(), "FAILED");
+    assert!(went.outcome.message().contains("Authorization: ***"), "{}", went.outcome.message());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_does_not_answer_holds_up_no_harder_stop() {
+    let mut world = World::new(TWO_PHASES, &[]);
+    world.engine = Arc::new(MemoryEngine::new().otherwise(Does::hanging()).without_stops());
+    world.stop_after(Duration::from_secs(30), Reason::Stopped);
+    world.stop_after(Duration::from_secs(31), Reason::Killed);
+    let went = tokio::time::timeout(Duration::from_secs(300), world.run()).await.expect("an end");
+    assert_eq!(went.outcome.word(), "FAULT");
+    assert!(went.outcome.message().contains("cannot be stopped"), "{}", went.outcome.message());
+}
+
+/// The names of the files in a folder and below it, sorted.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match path.is_dir() {
+            true => names.extend(self::names(&path).into_iter().map(|inner| format!("{name}/{inner}"))),
+            false => names.push(name),
+        }
+    }
+    names.sort();
+    names
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_in_cached_directories_are_artifacts_and_reports_like_others() {
+    let spec = "
+version: 0.2
+phases: { build: { commands: [make] } }
+cache: { paths: [target/**/*, /root/.m2/**/*] }
+reports: { tests: { base-directory: target/reports, files: ['*.xml'] } }
+artifacts:
+  files: ['**/*']
+  secondary-artifacts:
+    jar: { files: [target/*.jar] }
+    based: { base-directory: target, files: ['**/*'] }
+    globbed: { base-directory: 'tar*', files: ['*.jar'] }
+    home: { base-directory: /root/.m2/repository, files: ['*'] }
+";
+    let file = |name: &str| format!("$CODEBUILD_SRC_DIR/target/{name}");
+    let report = r#"<testsuite><testcase name="a"/></testsuite>"#;
+    let make = Does::default().writing(&file("app.jar"), "jar").writing(&file("reports/a.xml"), report);
+    let world = World::new(spec, &[("make", make.writing("/root/.m2/repository/lib", "lib"))]);
+    let went = world.run().await;
+    assert_eq!(went.outcome, Outcome::Succeeded, "{}", went.transcript());
+    let artifacts = &went.state.actions[0].artifacts;
+    let kept = |identifier: &str| names(Path::new(&artifacts[identifier].path));
+    assert_eq!(kept(""), ["file", "target/app.jar", "target/reports/a.xml"]);
+    assert_eq!(kept("jar"), ["target/app.jar"]);
+    assert_eq!(kept("based"), ["app.jar", "reports/a.xml"]);
+    assert_eq!(kept("globbed"), ["app.jar"]);
+    assert_eq!(kept("home"), ["lib"]);
+    assert_eq!(went.state.actions[0].reports[0].total, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn artifacts_that_cannot_be_stored_end_their_phase() {
+    let spec = "{ version: 0.2, phases: { build: { commands: [make] } }, artifacts: { files: [file] } }";
+    let world = World::new(spec, &[("make", Does::default())]);
+    let own = world.folders().run("one");
+    own.create().expect("its folder");
+    let place = own.artifacts("build");
+    std::fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
+    std::fs::write(&place, "in the way").expect("a file");
+    let went = world.run().await;
+    assert_eq!(went.outcome.word(), "FAULT");
+    assert!(went.has("  UPLOAD_ARTIFACTS FAULT"), "{}", went.transcript());
 }

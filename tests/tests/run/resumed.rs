@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runner::cancel::{Cancel, Reason};
 use runner::engine::memory::Outcome as Does;
 use runner::event::{Outcome, Slot};
 use runner::gate::Decision;
@@ -13,8 +14,7 @@ use super::world::{SECRET, World};
 #[tokio::test(start_paused = true)]
 async fn a_build_whose_runner_died_is_followed_to_its_end_and_nothing_runs_twice() {
     let spec = "{ version: 0.2, phases: { build: { commands: [first, second] } } }";
-    let minute = Duration::from_secs(60);
-    let steps = [("first", Does::printing("one\n").taking(minute)), ("second", Does::printing("two\n").taking(minute))];
+    let steps = [("first", Does::printing("one\n").taking(MINUTE)), ("second", Does::printing("two\n").taking(MINUTE))];
     let world = World::new(spec, &steps);
     let (run, _) = world.start();
     // The future is dropped where it stands, as a killed process would.
@@ -108,4 +108,49 @@ async fn a_build_is_followed_also_when_the_version_of_its_secret_is_gone() {
     assert_eq!(run.carry_out().await, Outcome::Succeeded);
     let state = RunState::of(&world.record().events("one", 0).expect("its events"));
     assert!(state.notices.iter().any(|notice| notice.contains("with its newest value only")), "{:?}", state.notices);
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A build of many steps, of which the last takes so long, left by its runner after a minute; it is found again when it
+/// was begun 65 minutes ago. An hour is its limit.
+async fn found_late(last: Does) -> World {
+    let steps: Vec<String> = (0..20).map(|number| format!("step-{number}")).collect();
+    let spec = format!("{{ version: 0.2, phases: {{ build: {{ commands: [{}, last] }} }} }}", steps.join(", "));
+    let mut all: Vec<(&str, Does)> = steps.iter().map(|step| (step.as_str(), Does::printing("said\n"))).collect();
+    all.push(("last", last));
+    let world = World::new(&spec, &all);
+    let (run, _) = world.start();
+    assert!(tokio::time::timeout(MINUTE, run.carry_out()).await.is_err());
+    drop(run);
+    world.engine.age(MINUTE * 64);
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_ended_in_time_while_nobody_watched_has_not_timed_out() {
+    let went = found_late(Does::printing("done\n").taking(MINUTE * 50)).await.run().await;
+    assert_eq!(went.outcome, Outcome::Succeeded, "{}", went.transcript());
+    assert!(went.log.contains("done\n"), "{}", went.log);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_hangs_beyond_its_limit_while_nobody_watches_is_stopped_when_it_is_found() {
+    let went = found_late(Does::hanging()).await.run().await;
+    assert_eq!(went.outcome.word(), "TIMED_OUT", "{}", went.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_was_stopped_stays_stopped_when_its_runner_dies_over_it() {
+    let spec = "{ version: 0.2, phases: { build: { commands: [make], finally: [clean] } } }";
+    let mut world =
+        World::new(spec, &[("make", Does::hanging().ignoring_terminate()), ("clean", Does::printing("cleaned\n"))]);
+    world.stop_after(MINUTE, Reason::Stopped);
+    let (run, _) = world.start();
+    assert!(tokio::time::timeout(MINUTE + Duration::from_secs(3), run.carry_out()).await.is_err());
+    drop(run);
+    world.cancel = Cancel::new();
+    let went = world.run().await;
+    assert_eq!(went.outcome.word(), "STOPPED", "{}", went.transcript());
+    assert!(went.has("    = 137") && went.has("    cleaned"), "{}", went.transcript());
 }

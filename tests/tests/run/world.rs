@@ -130,6 +130,11 @@ impl World {
         went
     }
 
+    /// From now on images fail, and say that.
+    pub(crate) fn fail_images(&mut self, message: &str) {
+        self.images = Arc::new(MemoryImages { fails: Some(message.to_owned()) });
+    }
+
     /// Asks for a stop after so long.
     pub(crate) fn stop_after(&self, after: Duration, reason: Reason) {
         let cancel = self.cancel.clone();
@@ -168,7 +173,7 @@ fn laws(went: &Went, history: &[Event]) {
     assert_eq!(open, BTreeSet::new(), "something started and never finished");
     let numbers: Vec<u64> = history.iter().map(|event| event.sequence).collect();
     assert_eq!(numbers, (1..=history.len() as u64).collect::<Vec<_>>(), "the history has gaps");
-    let told = serde_json::to_string(&(&went.events, history)).expect("events");
+    let told = serde_json::to_string(&(&went.events, history, &went.outcome)).expect("events");
     assert!(!told.contains(SECRET) && !went.log.contains(SECRET), "a secret was told");
 }
 
@@ -219,13 +224,18 @@ impl Sources for OneFile {
     }
 }
 
-/// Images that are pushed as soon as they are asked for.
+/// Images that are pushed as soon as they are asked for, unless it is said what they fail with.
 #[derive(Default)]
-struct MemoryImages;
+struct MemoryImages {
+    fails: Option<String>,
+}
 
 #[async_trait]
 impl Images for MemoryImages {
     async fn build(&self, order: &ImageOrder, _: &Progress, _: &Cancel) -> Result<ImageOutcome, Fault> {
+        if let Some(message) = &self.fails {
+            return Ok(ImageOutcome::Failed(message.clone()));
+        }
         let repository = format!("registry/{}", order.repository);
         Ok(ImageOutcome::Pushed(PushedImage {
             uri: format!("{repository}@sha256:new"),

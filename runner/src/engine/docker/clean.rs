@@ -1,6 +1,7 @@
 //! Removing what a run left in the engine, by label, and making sure that nothing stays.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -17,7 +18,7 @@ use super::super::SandboxKey;
 use super::DockerEngine;
 use super::container::{self, KEY, OWNER, ROLE, RUN};
 use super::errors::{Trouble, trouble};
-use super::owner;
+use super::{owner, warm};
 use crate::fault::Fault;
 
 /// Waits between rounds: endpoints detach and removals under way end in their own time.
@@ -38,11 +39,24 @@ struct Rest {
 
 /// See [`super::super::Sandboxes::destroy`].
 pub(super) async fn destroy(engine: &DockerEngine, run: &str, name: Option<&str>) -> Result<(), Fault> {
+    let adopted = adopted_slot(engine, run, name).await;
     remove_all(engine, run, name).await?;
+    if let Some(slot) = adopted {
+        warm::clear(slot).await;
+    }
     if let Some(pool) = &engine.warm {
         pool.forget(run, name).await;
     }
     Ok(())
+}
+
+/// The slot of a sandbox that an earlier process made warm: no pool knows of it.
+async fn adopted_slot(engine: &DockerEngine, run: &str, name: Option<&str>) -> Option<PathBuf> {
+    let key = SandboxKey { run: run.to_owned(), name: name?.to_owned() };
+    if engine.alone().contains(&key) {
+        return None;
+    }
+    warm::slot_of(engine.client().await.ok()?, &container::name(&key)).await
 }
 
 async fn remove_all(engine: &DockerEngine, run: &str, name: Option<&str>) -> Result<(), Fault> {

@@ -31,7 +31,11 @@ pub(super) async fn download(engine: &DockerEngine, name: &str, path: &str, into
     let mut archive = client.download_from_container(name, Some(options));
     let first = match archive.next().await {
         None => return Ok(false),
-        Some(Err(error)) if trouble(&error) == Trouble::NotFound => return Ok(false),
+        // So it is when the path is not there, and when the container is not.
+        Some(Err(error)) if trouble(&error) == Trouble::NotFound => {
+            let there = client.inspect_container(name, None).await;
+            return there.map(|_| false).map_err(|error| engine.fault(&doing, &error));
+        }
         Some(first) => first.map_err(|error| engine.fault(&doing, &error))?,
     };
     let (send, pieces) = mpsc::channel(AHEAD);

@@ -6,6 +6,8 @@
 //!
 //! A program has ended when the driver wrote its last mark. Its container may take a moment more to go.
 
+#[cfg(test)]
+mod away_test;
 mod clean;
 mod container;
 mod copy;
@@ -195,13 +197,21 @@ impl DockerEngine {
             }
             tokio::select! {
                 ending = &mut gone => {
-                    let ending = ending?;
+                    let ending = match ending {
+                        // Its driver needs no engine, and may go on: how long it may is not settled here.
+                        Err(fault) if fault.away && reader.begun() => {
+                            tracing::warn!(%fault, "the engine is away, and a build's records are read on");
+                            gone.set(wait::gone(self, key));
+                            continue;
+                        }
+                        ending => ending?,
+                    };
                     self.read_rest(&mut reader, &ending, &tell).await?;
                     if reader.ended() {
                         return Ok(Ending::Completed);
                     }
                     reader.close(&tell).await?;
-                    return wait::ending(ending, reader.begun());
+                    return wait::ending(ending, reader.begun(), !reader::has_begun(records));
                 }
                 () = tokio::time::sleep(pause(quiet_since.elapsed())) => {}
             }

@@ -20,6 +20,10 @@ const OUTPUT: &str = "output";
 const PIECE: usize = 256 * 1024;
 /// What the kernel lets a variable hold, and then some.
 const LONGEST_VALUE: u64 = 1024 * 1024;
+/// How many values are read: more than any program asks for. A build can write as many files as it likes there.
+const MOST_VALUES: usize = 1000;
+/// How many bytes of values are read in all.
+const ALL_VALUES: u64 = 16 * 1024 * 1024;
 
 /// Whether a driver has written anything into that folder.
 pub(super) fn has_begun(folder: &Path) -> bool {
@@ -198,16 +202,20 @@ fn values(folder: &Path) -> Vec<What> {
         return Vec::new();
     }
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names.take(MOST_VALUES).collect();
     names.sort();
     // Exported variables come before expansions.
     let (exported, expanded): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.contains("-exported-"));
-    exported.into_iter().chain(expanded).filter_map(|name| value(folder, &name)).collect()
+    let mut left = ALL_VALUES;
+    exported.into_iter().chain(expanded).filter_map(|name| value(folder, &name, &mut left)).collect()
 }
 
-fn value(folder: &Path, file: &str) -> Option<What> {
+/// One value; `left` is how much may be read of it and of all that follow. What does not fit is left out.
+fn value(folder: &Path, file: &str, left: &mut u64) -> Option<What> {
     let mut value = Vec::new();
-    open(&folder.join(file)).ok()?.take(LONGEST_VALUE).read_to_end(&mut value).ok()?;
+    let read = open(&folder.join(file)).ok()?.take(LONGEST_VALUE.min(*left)).read_to_end(&mut value).ok()?;
+    *left = left.checked_sub(read as u64).filter(|left| *left > 0)?;
     let mut parts = file.splitn(3, '-').skip(1);
     match (parts.next()?, parts.next()?.to_owned()) {
         ("exported", name) => Some(What::Exported { name, value }),
@@ -217,5 +225,25 @@ fn value(folder: &Path, file: &str) -> Option<What> {
             Some(What::Expanded { name, value })
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_build_writes_among_the_values_is_not_read_without_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = File::create(folder.path().join("large")).unwrap();
+        large.set_len(LONGEST_VALUE).unwrap();
+        for number in 0..MOST_VALUES + 100 {
+            let name = format!("{number}-exported-V{number}");
+            std::fs::hard_link(folder.path().join("large"), folder.path().join(name)).unwrap();
+        }
+        let read = values(folder.path());
+        let bytes: usize =
+            read.iter().map(|what| if let What::Exported { value, .. } = what { value.len() } else { 0 }).sum();
+        assert!(!read.is_empty() && bytes as u64 <= ALL_VALUES, "{} values, {bytes} bytes", read.len());
     }
 }

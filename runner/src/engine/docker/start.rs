@@ -50,7 +50,11 @@ pub(super) async fn start(
     }
     let network = match spec.services.is_empty() {
         true => None,
-        false if state(client, &name).await.is_some_and(is_past_start) && !never_ran(client, &name).await => {
+        false
+            if state(client, &name).await.is_some_and(is_past_start)
+                && !never_ran(client, &name).await
+                && !unbegun(engine, client, spec, &name).await? =>
+        {
             return Ok(());
         }
         false => {
@@ -94,7 +98,9 @@ async fn ready(
     cancel: &Cancel,
 ) -> Result<bool, Fault> {
     let mut made = make(engine, client, name, &spec.image, body.clone(), progress, cancel).await?;
-    if made == Made::Before && warm::give_up(client, &spec.key, &spec.records).await? {
+    if made == Made::Before
+        && (warm::give_up(client, &spec.key, &spec.records).await? || unbegun(engine, client, spec, name).await?)
+    {
         made = make(engine, client, name, &spec.image, body.clone(), progress, cancel).await?;
     }
     match made {
@@ -159,6 +165,16 @@ pub(super) fn stop_if_asked(cancel: &Cancel) -> Result<(), Fault> {
 async fn never_ran(client: &Docker, name: &str) -> bool {
     let state = client.inspect_container(name, None).await.ok().and_then(|inspected| inspected.state);
     state.is_some_and(|state| wait::had_no_program(&state))
+}
+
+/// Removes a container that was killed before its driver said anything. Returns whether it was one.
+async fn unbegun(engine: &DockerEngine, client: &Docker, spec: &SandboxSpec, name: &str) -> Result<bool, Fault> {
+    let state = client.inspect_container(name, None).await.ok().and_then(|inspected| inspected.state);
+    if reader::has_begun(&spec.records) || !state.is_some_and(|state| wait::was_killed(&state)) {
+        return Ok(false);
+    }
+    let removed = clean::remove(client, name).await;
+    removed.map(|()| true).map_err(|error| engine.fault(&format!("removing {name}"), &error))
 }
 
 async fn state(client: &Docker, name: &str) -> Option<ContainerStateStatusEnum> {

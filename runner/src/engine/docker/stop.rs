@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
@@ -15,6 +16,9 @@ use super::DockerEngine;
 use super::container::{self, RECORDS};
 use super::errors::{Trouble, trouble};
 use crate::fault::{Fault, io};
+
+/// How long the engine may take over a signal: one that hangs must not keep the next, harder step.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// What a shell ends with that could not run its command.
 const NOT_RUN: [i64; 2] = [126, 127];
@@ -61,14 +65,28 @@ fn is_over(error: &Error) -> bool {
     matches!(trouble(error), Trouble::NotFound | Trouble::NotRunning)
 }
 
-/// The whole container at once.
+/// The whole container at once. Whether it ends is seen by whoever follows it.
 async fn kill(client: &Docker, name: &str) -> Result<(), Failed> {
     let options = KillContainerOptionsBuilder::default().signal("KILL").build();
-    Ok(client.kill_container(name, Some(options)).await?)
+    match tokio::time::timeout(ANSWER, client.kill_container(name, Some(options))).await {
+        Ok(killed) => Ok(killed?),
+        Err(_) => {
+            tracing::warn!(container = name, "the engine takes too long over killing it");
+            Ok(())
+        }
+    }
 }
 
-/// Leaves word and sends the signal. Returns whether it could be sent.
+/// Leaves word and sends the signal, in good time. Returns whether it could be sent.
 async fn signal(client: &Docker, name: &str, signal: &str) -> Result<bool, Failed> {
+    let sent = tokio::time::timeout(ANSWER, send(client, name, signal)).await;
+    sent.unwrap_or_else(|_| {
+        tracing::warn!(container = name, signal, "the engine takes too long over a signal");
+        Ok(false)
+    })
+}
+
+async fn send(client: &Docker, name: &str, signal: &str) -> Result<bool, Failed> {
     let inspected = client.inspect_container(name, None).await?;
     let records = inspected.mounts.into_iter().flatten().find(|mount| mount.destination.as_deref() == Some(RECORDS));
     if let Some(records) = records.and_then(|mount| mount.source) {

@@ -35,7 +35,7 @@ pub(super) enum Gone {
     Removed,
 }
 
-/// Waits until the container does not run. Never tells of one that runs.
+/// Waits until the container does not run. Never tells of one that runs. A fault is an engine that is away for long.
 pub(super) async fn gone(engine: &DockerEngine, key: &SandboxKey) -> Result<Gone, Fault> {
     let name = container::name(key);
     let (mut silence, mut pause) = (Silence::default(), Duration::from_millis(100));
@@ -94,8 +94,14 @@ pub(super) fn was_lost(state: &ContainerState) -> bool {
     state.status == Some(ContainerStateStatusEnum::CREATED)
 }
 
-/// How a sandbox ended whose records have no end.
-pub(super) fn ending(gone: Gone, begun: bool) -> Result<Ending, Fault> {
+/// Whether it was killed from outside. An engine that dies just after a start does so to what it started.
+pub(super) fn was_killed(state: &ContainerState) -> bool {
+    let killed = [Some(137), Some(143)].contains(&state.exit_code) && state.oom_killed != Some(true);
+    killed && state.status == Some(ContainerStateStatusEnum::EXITED)
+}
+
+/// How a sandbox ended whose records have no end. `silent`: nothing at all was written in it.
+pub(super) fn ending(gone: Gone, begun: bool, silent: bool) -> Result<Ending, Fault> {
     let state = match gone {
         Gone::Removed if !begun => return Ok(Ending::Absent),
         Gone::Removed => {
@@ -108,6 +114,7 @@ pub(super) fn ending(gone: Gone, begun: bool) -> Result<Ending, Fault> {
             return Ok(Ending::Died { status: 137, out_of_memory: false, reason });
         }
         Gone::Ended(state) if !begun && had_no_program(&state) => return Ok(Ending::Absent),
+        Gone::Ended(state) if silent && was_killed(&state) => return Ok(Ending::Absent),
         Gone::Ended(state) => state,
     };
     let status = state.exit_code.unwrap_or(-1);
@@ -119,4 +126,21 @@ pub(super) fn ending(gone: Gone, begun: bool) -> Result<Ending, Fault> {
         false => format!("its main process ended with status {status}: something outside killed it"),
     });
     Ok(Ending::Died { status, out_of_memory, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_killed_before_its_first_word_did_nothing_and_may_be_started_again() {
+        let killed = |oom_killed| {
+            let status = Some(ContainerStateStatusEnum::EXITED);
+            let state = ContainerState { status, exit_code: Some(137), oom_killed, ..ContainerState::default() };
+            Gone::Ended(Box::new(state))
+        };
+        assert_eq!(ending(killed(Some(false)), false, true).unwrap(), Ending::Absent);
+        assert!(matches!(ending(killed(Some(false)), false, false).unwrap(), Ending::Died { .. }), "it said something");
+        assert!(matches!(ending(killed(Some(true)), false, true).unwrap(), Ending::Died { out_of_memory: true, .. }));
+    }
 }

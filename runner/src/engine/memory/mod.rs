@@ -41,6 +41,7 @@ struct Script {
     expansions: HashMap<String, String>,
     missing_images: HashSet<String>,
     failing_services: HashMap<String, String>,
+    hangs_on_stops: bool,
 }
 
 struct Sandbox {
@@ -98,6 +99,21 @@ impl MemoryEngine {
     /// The specifications of all sandboxes that were ever started, for a look at what was asked for.
     pub fn started(&self) -> Vec<SandboxSpec> {
         self.lock().values().map(|sandbox| sandbox.spec.clone()).collect()
+    }
+
+    /// Lets so much time pass in which nobody looked: all that was started was started earlier by that.
+    pub fn age(&self, by: Duration) {
+        for sandbox in self.lock().values_mut() {
+            sandbox.started -= by;
+            sandbox.date -= by;
+        }
+    }
+
+    /// One that never answers when it is to stop something.
+    #[must_use]
+    pub fn without_stops(mut self) -> Self {
+        self.script.hangs_on_stops = true;
+        self
     }
 
     /// Forgets the sandboxes of a run, as a machine does that is set up anew.
@@ -208,6 +224,9 @@ impl Engine for MemoryEngine {
     }
 
     async fn stop(&self, key: &SandboxKey, how: Stop) -> Result<(), Fault> {
+        if self.script.hangs_on_stops {
+            return std::future::pending().await;
+        }
         if let Some(sandbox) = self.lock().get_mut(key).filter(|sandbox| !sandbox.destroyed) {
             sandbox.stop(how);
         }
@@ -247,7 +266,7 @@ impl Sandboxes for MemoryEngine {
     async fn copy_out(&self, key: &SandboxKey, path: &str, into: &Path) -> Result<bool, Fault> {
         let Some(parent) = Path::new(path).parent() else { return Ok(false) };
         let files: Vec<(String, Vec<u8>)> = match self.lock().get(key).filter(|sandbox| !sandbox.destroyed) {
-            None => return Ok(false),
+            None => return Err(Fault::system(format!("copying {path}: there is no sandbox {key:?}"))),
             Some(sandbox) => {
                 let so_far = |entry: &&timeline::Entry| sandbox.started + entry.at <= Instant::now();
                 let entries = sandbox.timeline(&self.script).entries;

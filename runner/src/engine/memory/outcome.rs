@@ -21,7 +21,8 @@ pub struct Outcome {
     pub dies: Option<(i64, bool)>,
     /// Variables that it sets.
     pub sets: Vec<(String, String)>,
-    /// Files that it writes, by their path in the sandbox. In a mounted folder they are real.
+    /// Files that it writes, by their path in the sandbox, in which variables may stand. In a mounted folder they are
+    /// real.
     pub writes: Vec<(String, Vec<u8>)>,
 }
 

@@ -145,7 +145,9 @@ impl<'a> Run<'a> {
             (None, Some((status, out_of_memory))) => Err(Halt::Died(died(status, out_of_memory, "the script says so"))),
             (None, None) => {
                 self.variables.extend(outcome.sets);
-                Ok((outcome.status, outcome.writes))
+                let writes = outcome.writes.into_iter();
+                let writes = writes.map(|(path, content)| (expand(&path, &self.variables), content)).collect();
+                Ok((outcome.status, writes))
             }
         }
     }

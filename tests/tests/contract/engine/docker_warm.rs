@@ -182,6 +182,20 @@ async fn a_sandbox_whose_maker_died_before_its_program_was_given_is_absent_and_m
 }
 
 #[tokio::test]
+async fn who_removes_a_warm_sandbox_of_another_process_removes_its_folder_too() {
+    let bench = Bench::in_docker_warm().await;
+    let spec = with_workspace(&bench, "a", &["echo one"]);
+    drop(bench.start_and_follow(&spec).await);
+    assert!(was_warm(&spec).await && slots(bench.folder()).len() == 1);
+    let other = bench.another();
+    assert_eq!(other.follow(&spec).end().await, Ending::Completed);
+    other.sandboxes().destroy(&spec.key.run, Some(&spec.key.name)).await.unwrap();
+    assert_eq!(slots(bench.folder()), [""; 0]);
+    assert!(spec.mounts[0].host.join("file").is_file());
+    bench.finish().await;
+}
+
+#[tokio::test]
 async fn the_pool_keeps_to_its_size_and_is_empty_after_a_drain() {
     let bench = Bench::in_docker().await;
     let config = WarmConfig { each: 1, most: 1, ..warm_config(bench.folder()) };

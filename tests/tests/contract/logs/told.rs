@@ -212,3 +212,23 @@ async fn the_log_of_a_run_that_another_machine_has_is_sent_as_far_as_it_goes_and
     assert!(sending.shipping.flush("run", MINUTE).await);
     assert_eq!((texts(&world), MemoryLogs::archived(&world, &place()).is_err()), (vec!["half".to_owned()], true));
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_service_that_refuses_and_its_logs_are_given_up_in_the_end() {
+    let (desk, world, day) = (Desk::new(), MemoryLogs::new(), Duration::from_secs(24 * 3600));
+    world.lasting(Some(Trouble::Denied));
+    let sending = usual(&desk, &world);
+    sending.shipping.open(&desk.shipment()).unwrap();
+    desk.write("one\n");
+    until(|| sending.shipping.pending().iter().any(|unsent| unsent.fault.is_some())).await;
+    sending.shipping.end("run", "test").unwrap();
+    let began = tokio::time::Instant::now();
+    assert!(!sending.shipping.flush("run", MINUTE).await);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(sending.shipping.give_up(day), 0, "it was written just now");
+    let file = std::fs::File::options().append(true).open(desk.file()).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    assert_eq!(sending.shipping.give_up(day), 1);
+    until(|| sending.shipping.pending().is_empty()).await;
+    assert!(desk.file().exists() && texts(&world).is_empty());
+}

@@ -77,6 +77,17 @@ pub(super) async fn give_up(client: &Docker, key: &SandboxKey, records: &Path) -
     Ok(true)
 }
 
+/// The folder of a container's slot, if it was made warm.
+pub(super) async fn slot_of(client: &Docker, name: &str) -> Option<PathBuf> {
+    let inspected = client.inspect_container(name, None).await.ok()?;
+    inspected.config?.labels?.remove(WARM).map(PathBuf::from)
+}
+
+/// Removes the slot of a container that another process made, and that is gone.
+pub(super) async fn clear(slot: PathBuf) {
+    home::clear(slot::Slot::left(slot)).await;
+}
+
 /// What cannot be changed about a container once it is made.
 #[derive(Clone, Debug, PartialEq)]
 struct Kind {

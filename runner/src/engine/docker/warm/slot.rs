@@ -6,7 +6,7 @@
 //! moved lie where no build can reach them, so that any process can bring the folders back. This file knows no engine.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
@@ -71,8 +71,8 @@ impl Slot {
         let folders = folders.ok_or_else(|| Fault::system("a folder of the sandbox has no place in a warm one"))?;
         let moved = Moved { output: self.output(), folders };
         let (note, own_note) = (note(records), self.own_note());
-        fs::write(&own_note, records.as_os_str().as_encoded_bytes()).map_err(io(&own_note))?;
-        fs::write(&note, serde_json::to_vec(&moved).unwrap_or_default()).map_err(io(&note))?;
+        write(&own_note, records.as_os_str().as_encoded_bytes())?;
+        write(&note, &serde_json::to_vec(&moved).unwrap_or_default())?;
         fs::rename(self.records(), records).map_err(io(records))?;
         symlink(records, self.records()).map_err(io(records))?;
         for (host, place) in &moved.folders {
@@ -164,6 +164,16 @@ fn note(records: &Path) -> PathBuf {
     let mut name = records.as_os_str().to_owned();
     name.push(".slot");
     name.into()
+}
+
+/// Writes a note whole or not at all: nobody could bring anything back by half of one.
+fn write(note: &Path, text: &[u8]) -> Result<(), Fault> {
+    let folder = note.parent().unwrap_or(Path::new("."));
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        file.write_all(text)?;
+        file.persist(note).map_err(|error| error.error)
+    });
+    written.map(drop).map_err(io(note))
 }
 
 fn absent(result: std::io::Result<()>) -> std::io::Result<()> {
