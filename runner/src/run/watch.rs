@@ -74,7 +74,7 @@ impl Run {
         let (tell, told) = mpsc::channel(RECORDS);
         let following = self.ports.engine.follow(key, &records, tell);
         let mut watch = Watch::new(self, action, build, key);
-        let followed = watch.to_the_end(following, told).await;
+        let followed = watch.until_it_ends(following, told).await;
         // Whatever breaks the watch off, the phase that is open ends with it.
         watch.close(match &followed {
             Ok(ending) => cut_off(ending),
@@ -109,7 +109,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Takes in all that the sandbox does, and stops it when it is time to.
-    async fn to_the_end(
+    async fn until_it_ends(
         &mut self,
         following: impl Future<Output = Result<Ending, Fault>>,
         mut told: mpsc::Receiver<Record>,
