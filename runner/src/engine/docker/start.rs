@@ -2,12 +2,14 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum};
 use bollard::query_parameters::{AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, StartContainerOptions};
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 use super::super::SandboxSpec;
 use super::container::{self, RECORDS, TMP};
@@ -18,6 +20,11 @@ use crate::cancel::Cancel;
 use crate::clock;
 use crate::fault::{Fault, io};
 use crate::progress::Progress;
+
+/// How long a container is waited for that the engine is making.
+const BEING_MADE: Duration = Duration::from_secs(20);
+/// Between two looks whether it is there.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Whether a container is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +128,8 @@ async fn ready(
     Ok(true)
 }
 
-/// Creates a container, pulling its image if need be. One that is there by that name is taken as it is.
+/// Creates a container, pulling its image if need be. One that is there by that name is taken as it is. One that the engine
+/// is making just now, for a process that has died meanwhile, is waited for: the name is given away, and nothing else known.
 pub(super) async fn make(
     engine: &DockerEngine,
     client: &Docker,
@@ -131,7 +139,30 @@ pub(super) async fn make(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<Made, Fault> {
-    stop_if_asked(cancel)?;
+    let begun = Instant::now();
+    loop {
+        stop_if_asked(cancel)?;
+        match made(engine, client, name, image, body.clone(), progress, cancel).await? {
+            Some(made) => return Ok(made),
+            None if begun.elapsed() < BEING_MADE => tokio::time::sleep(PAUSE).await,
+            None => {
+                let text = format!("creating {name}: its name is in use, and the engine knows no such container");
+                return Err(Fault::system(text).hint("restart the engine: it has lost sight of the container"));
+            }
+        }
+    }
+}
+
+/// One attempt to create a container. `None`: its name is in use, and there is no such container, or not yet.
+async fn made(
+    engine: &DockerEngine,
+    client: &Docker,
+    name: &str,
+    image: &str,
+    body: ContainerCreateBody,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<Option<Made>, Fault> {
     let options = CreateContainerOptionsBuilder::default().name(name).build();
     let mut created = client.create_container(Some(options.clone()), body.clone()).await;
     if created.as_ref().is_err_and(|error| trouble(error) == Trouble::Conflict) && never_ran(client, name).await {
@@ -143,12 +174,10 @@ pub(super) async fn make(
         created = client.create_container(Some(options), body).await;
     }
     match created {
-        Ok(_) => Ok(Made::Now),
-        Err(error) if trouble(&error) == Trouble::Conflict => match state(client, name).await {
-            Some(state) if is_past_start(state) => Ok(Made::Before),
-            Some(_) => Ok(Made::Unstarted),
-            None => Err(errors::fault(format!("creating {name}"), image, &error)),
-        },
+        Ok(_) => Ok(Some(Made::Now)),
+        Err(error) if trouble(&error) == Trouble::Conflict => {
+            Ok(state(client, name).await.map(|state| if is_past_start(state) { Made::Before } else { Made::Unstarted }))
+        }
         Err(error) => Err(errors::fault(format!("creating {name} from the image {image}"), image, &error)),
     }
 }
