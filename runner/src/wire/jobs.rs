@@ -1,5 +1,7 @@
 //! The workshop of a worker: from a job's order to a run that this process carries out.
 
+mod fitness;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,22 +11,19 @@ use aws_types::SdkConfig;
 use pipeline_spec::plan::Plan;
 
 use super::fleet::Fleet;
-use super::{Kinds, Started, docker_config, job_plan, lost, ports, revisions, shelves};
+use super::{Started, docker_config, job_plan, lost, ports, revisions};
 use crate::aws::Aws;
 use crate::bucket::{Access, Buckets, S3};
 use crate::cancel::Cancel;
 use crate::clock;
-use crate::disk::make_room;
 use crate::engine::docker::{DockerConfig, DockerEngine, WarmConfig};
 use crate::fault::{Fault, io};
 use crate::gate;
 use crate::identity;
 use crate::logs::{CloudWatchConfig, CloudWatchLogs, LogTargets, Retention, Shipping, ShippingConfig};
-use crate::memory;
 use crate::progress::Progress;
 use crate::queue::{JobOrder, Work};
 use crate::recorder::Recorder;
-use crate::report::text::bytes;
 use crate::retry;
 use crate::run::{Input, Options, Ports, Prefetched, Run, Seat};
 use crate::settings::Environment;
@@ -62,9 +61,6 @@ pub struct JobShopConfig {
 
 /// How long the end of a job waits for its logs to be where people look for them.
 const LOGS: Duration = Duration::from_secs(15);
-
-/// A log that its service refuses is kept for so long after its last line, also when the disk is short.
-const REFUSED: Duration = Duration::from_secs(24 * 3600);
 
 /// Puts the runs of jobs together.
 pub struct JobShop {
@@ -314,33 +310,7 @@ impl Workshop for JobShop {
     }
 
     async fn objection(&self) -> Option<String> {
-        if let Err(fault) = self.engine.version().await {
-            return Some(fault.message);
-        }
-        let wanted = self.config.free_memory;
-        if let Some(free) = memory::available().filter(|free| *free < wanted) {
-            return Some(format!("{} of memory are free, and a job needs {}", bytes(free), bytes(wanted)));
-        }
-        let (folder, wanted) = (self.folders.root(), self.config.free_disk);
-        if fs4::available_space(folder).is_ok_and(|free| free >= wanted) {
-            return None;
-        }
-        let given_up = self.shipping.give_up(REFUSED);
-        if given_up > 0 {
-            tracing::error!(given_up, "logs that their service refuses are not kept any longer: the disk is short");
-        }
-        // The logs of jobs that are over are elsewhere, if they are sent anywhere; else this is the only place.
-        let kinds = Kinds { caches: true, mirrors: true, images: true, runs: self.config.logs.is_any() };
-        let shelves = shelves(&self.environment, &self.folders, kinds);
-        match make_room(&shelves, folder, wanted, clock::now()).await {
-            Ok(cleaned) => tracing::info!(freed = bytes(cleaned.bytes()), "caches went, because the disk is short"),
-            Err(fault) => tracing::warn!(%fault, "no room could be made on the disk"),
-        }
-        let free = fs4::available_space(folder).unwrap_or(0);
-        (free < wanted).then(|| {
-            let (free, wanted) = (bytes(free), bytes(wanted));
-            format!("{free} are free on the disk of {}, and a job needs {wanted}", folder.display())
-        })
+        self.why_not().await
     }
 }
 
