@@ -46,8 +46,10 @@ impl Run {
                 return Err(fault);
             }
             if !told {
-                let text = format!("the build runs on, and is followed once its secrets are known: {fault}");
-                self.notice(action, true, text);
+                self.tell_before(
+                    action,
+                    &format!("the build runs on, and is followed once its secrets are known: {fault}"),
+                );
                 told = true;
             }
             tokio::select! {
@@ -70,12 +72,17 @@ impl Run {
                 }
                 Err(fault) if fault.kind == FaultKind::System => return Err(fault),
                 Err(fault) => {
-                    self.notice(action, true, format!("{name} is masked with its newest value only: {fault}"));
+                    self.tell_before(action, &format!("{name} is masked with its newest value only: {fault}"));
                     all = false;
                 }
             }
         }
         Ok(all)
+    }
+
+    /// Warns before a build is followed. Its log is what it was until then, and stays so.
+    fn tell_before(&self, action: &str, text: &str) {
+        self.recorder.tell(What::Notice { action: None, warning: true, text: format!("{action}: {text}") });
     }
 
     /// CodeBuild's variables, then the plan's in rising precedence. Secret values are masked from here on.

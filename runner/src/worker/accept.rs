@@ -119,9 +119,10 @@ async fn taken(worker: &Worker, entry: &Entry, active: Active) -> Result<Option<
 /// Counts the process that ended while it had a job. One that takes each of its workers with it must not go round in the
 /// fleet for ever, and no queue knows of it any more.
 async fn counted(worker: &Worker, mut held: Held) -> Result<Option<Held>, Fault> {
-    let Step::Accepted { parked: false, ended, .. } = &mut held.job.step else { return Ok(Some(held)) };
+    let Step::Accepted { run, parked: false, ended, .. } = &mut held.job.step else { return Ok(Some(held)) };
     *ended += 1;
     if *ended > MOST_ENDED {
+        worker.workshop.clear(run).await;
         let message = format!("given up: {ended} worker processes have ended while they had this job");
         let failure = Some(Refusal { kind: FailureKind::SystemUnavailable, message });
         held.job.step = Step::Finished { result: JobResult { failure, ..JobResult::default() } };

@@ -16,7 +16,10 @@ impl Worker {
         own.retain(|entry| entry.owner == self.config.owner);
         // Clearing may take its time, and nobody else is to take them meanwhile.
         for entry in &own {
-            self.ledger.write(&Entry { until: self.holder().until, ..entry.clone() }).await?;
+            let renewed = self.ledger.write(&Entry { until: self.holder().until, ..entry.clone() }).await;
+            if let Err(fault) = renewed {
+                tracing::warn!(job = entry.job, %fault, "the lease cannot be renewed");
+            }
         }
         match own.iter().map(|entry| Job::parse(&entry.job, &entry.body)).collect::<Result<Vec<_>, _>>() {
             Ok(jobs) => self.workshop.clear_lost(&jobs.iter().filter_map(Job::run).collect::<Vec<_>>()).await,

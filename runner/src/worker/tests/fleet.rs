@@ -88,7 +88,7 @@ async fn a_job_that_ends_each_of_its_workers_is_given_up() {
     stand.worker.recover().await.unwrap();
     eventually("it is given up", async || stand.known("mine").await.is_none()).await;
     assert_eq!(stand.calls("report"), ["report mine given up: 21 worker processes have ended while they had this job"]);
-    assert_eq!(*stand.bench.begun.borrow(), 0);
+    assert_eq!((*stand.bench.begun.borrow(), stand.bench.cleared.lock().unwrap().len()), (0, 1));
 }
 
 #[tokio::test]
