@@ -37,6 +37,8 @@ deny() {
         [ -n "${SLUICE_DENY:-}" ] || { echo "cargo-deny is not installed: left out (SLUICE_DENY=1 installs it)"; return 0; }
         (quietly "installing cargo-deny" cargo install --quiet --locked cargo-deny@0.20.2) || return 1
     fi
+    # It looks at the crates of all systems, and a build has brought in those of this one.
+    cargo fetch --quiet --locked || return 1
     # The advisory database is a repository on GitHub, which a build machine may not reach: `cargo deny check` has it too.
     cargo deny --offline check bans licenses sources
 }
