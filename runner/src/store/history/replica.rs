@@ -61,12 +61,11 @@ impl Replica {
         let (told, hear_told) = watch::channel(sent);
         let (tell_sent, hear_sent) = watch::channel(sent);
         let (tell_refused, refused) = watch::channel(None);
-        let tenure_of_sender = tenure.clone();
         let sender = Sender {
             record,
             history,
             row: Some(row),
-            tenure: tenure_of_sender,
+            tenure: tenure.clone(),
             sent: tell_sent,
             refused: tell_refused,
             hears,
@@ -104,9 +103,7 @@ impl Replica {
             false => Err(Fault::stopped("another worker has the job now")),
         }
     }
-}
 
-impl Replica {
     /// Waits until the table has refused what it is sent for so long that waiting helps nobody.
     async fn refuses(&self) -> Fault {
         let mut refused = self.refused.clone();
