@@ -17,17 +17,32 @@ const MOMENT: Duration = Duration::from_secs(1);
 pub struct Both {
     jobs: Arc<dyn Queue>,
     messages: Arc<dyn Queue>,
-    /// Jobs that were found by a poll that was dropped before it had its messages.
-    found: tokio::sync::Mutex<Vec<Offer>>,
+    rounds: tokio::sync::Mutex<Rounds>,
     /// Why one of them cannot be polled while the other can.
     trouble: Mutex<Option<String>>,
 }
 
+/// What one poll leaves to the next.
+#[derive(Default)]
+struct Rounds {
+    /// Offers that were found by a poll that was dropped before it had asked for the rest.
+    found: Vec<Offer>,
+    /// Whether messages were not asked for, because jobs had filled all seats: it is their turn then.
+    owed: bool,
+}
+
 impl Both {
-    /// `jobs` is polled first, and `messages` with the seats that are left.
+    /// `jobs` is polled first, and `messages` with the seats that are left; where none was left, the other way round the
+    /// next time, so that neither keeps the other waiting for ever.
     #[must_use]
     pub fn new(jobs: Arc<dyn Queue>, messages: Arc<dyn Queue>) -> Self {
-        Self { jobs, messages, found: tokio::sync::Mutex::default(), trouble: Mutex::default() }
+        Self { jobs, messages, rounds: tokio::sync::Mutex::default(), trouble: Mutex::default() }
+    }
+
+    /// Messages that are there now, for one who has other work and does not wait.
+    async fn messages_now(&self, free: usize) -> Result<Vec<Offer>, Fault> {
+        let poll = self.messages.poll(free, Duration::ZERO);
+        tokio::time::timeout(MOMENT, poll).await.unwrap_or_else(|_| Ok(Vec::new()))
     }
 
     fn of(&self, ticket: &Ticket) -> &dyn Queue {
@@ -48,24 +63,34 @@ impl Both {
 #[async_trait]
 impl Queue for Both {
     async fn poll(&self, free: usize, wait: Duration) -> Result<Vec<Offer>, Fault> {
-        let mut found = self.found.lock().await;
-        let jobs = if found.is_empty() { self.jobs.poll(free, Duration::ZERO).await } else { Ok(Vec::new()) };
+        let mut rounds = self.rounds.lock().await;
+        let Rounds { found, owed } = &mut *rounds;
+        let was_dropped = !found.is_empty();
+        let asked = !was_dropped && std::mem::take(owed);
+        if asked {
+            // What fails here is told of below, where messages are asked for again.
+            found.extend(self.messages_now(free).await.unwrap_or_default());
+        }
+        let jobs = match free.saturating_sub(found.len()) {
+            left if left > 0 && !was_dropped => self.jobs.poll(left, Duration::ZERO).await,
+            _ => Ok(Vec::new()),
+        };
         let jobs = jobs.map(|offers| found.extend(offers));
         let messages = match free.saturating_sub(found.len()) {
-            0 => return Ok(std::mem::take(&mut *found)),
+            0 => {
+                *owed = !asked;
+                return Ok(std::mem::take(found));
+            }
             // Only one who has nothing to do may wait.
             left if found.is_empty() => self.messages.poll(left, wait).await,
-            left => match tokio::time::timeout(MOMENT, self.messages.poll(left, Duration::ZERO)).await {
-                Ok(messages) => messages,
-                Err(_) => Ok(Vec::new()),
-            },
+            left => self.messages_now(left).await,
         };
         // One that fails must not keep the other's jobs away, or slow it down.
         match (jobs, messages) {
             (Err(fault), Err(_)) => Err(fault),
             (jobs, messages) => {
                 self.trouble_is(jobs.as_ref().err().or(messages.as_ref().err()));
-                let mut offers = std::mem::take(&mut *found);
+                let mut offers = std::mem::take(found);
                 offers.extend(messages.unwrap_or_default());
                 Ok(offers)
             }
@@ -162,6 +187,14 @@ mod tests {
         let both = Both::new(queue([Ok(vec![offer("a")])]), queue([]));
         assert!(tokio::time::timeout(MOMENT / 2, both.poll(2, MOMENT * 10)).await.is_err(), "it is dropped");
         assert_eq!(both.poll(2, MOMENT * 10).await.unwrap(), [offer("a")]);
+    }
+
+    #[tokio::test]
+    async fn of_two_that_have_more_than_there_are_seats_each_has_its_turn() {
+        let both = Both::new(queue(["a", "b"].map(|job| Ok(vec![offer(job)]))), queue([Ok(vec![offer("1")])]));
+        for job in ["a", "1", "b"] {
+            assert_eq!(both.poll(1, MOMENT).await.unwrap(), [offer(job)]);
+        }
     }
 
     #[tokio::test]
