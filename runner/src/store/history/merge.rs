@@ -3,7 +3,8 @@
 use crate::event::Event;
 
 /// The events under each fence, in the order of fences and numbers, as one history: where a later holder begins, what
-/// an earlier one has told from that number on is left out, however late it came.
+/// an earlier one has told from that number on is left out, however late it came. So is what comes after a gap: a worker may
+/// have died, or be, between the halves of a batch that the table took in parts.
 pub(super) fn merged(told: impl IntoIterator<Item = (u64, Event)>) -> Vec<Event> {
     let mut history: Vec<Event> = Vec::new();
     let mut holder = None;
@@ -14,6 +15,8 @@ pub(super) fn merged(told: impl IntoIterator<Item = (u64, Event)>) -> Vec<Event>
         }
         history.push(event);
     }
+    let whole = (1..).zip(&history).take_while(|(number, event)| event.sequence == *number).count();
+    history.truncate(whole);
     history
 }
 
@@ -44,5 +47,12 @@ mod tests {
         check(&[(1, 1, "a"), (1, 2, "lost"), (3, 1, "anew")], "anew");
         check(&[(1, 1, "a"), (2, 2, "b"), (2, 3, "late"), (5, 3, "c"), (5, 4, "d")], "a b c d");
         check(&[], "");
+    }
+
+    #[test]
+    fn what_comes_after_a_gap_is_left_out() {
+        check(&[(1, 1, "a"), (1, 3, "c")], "a");
+        check(&[(1, 1, "a"), (1, 3, "c"), (2, 2, "b"), (2, 3, "d")], "a b d");
+        check(&[(1, 2, "b")], "");
     }
 }
