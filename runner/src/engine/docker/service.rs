@@ -17,7 +17,7 @@ use super::super::{SandboxSpec, ServiceSpec};
 use super::DockerEngine;
 use super::container;
 use super::errors::{self, Trouble, trouble};
-use super::start::make;
+use super::start::Making;
 use crate::cancel::Cancel;
 use crate::fault::Fault;
 use crate::progress::Progress;
@@ -42,7 +42,8 @@ pub(super) async fn start_all(
         let name = container::service_name(&spec.key, &service.name);
         let body = container::service(&spec.key, service, network);
         // One that is there already is started again if it ended: that does nothing to one that runs.
-        make(engine, client, &name, &service.image, body, progress, cancel).await?;
+        let making = Making { engine, client, name: &name, image: &service.image, body: &body, progress, cancel };
+        making.make().await?;
         client
             .start_container(&name, None::<StartContainerOptions>)
             .await

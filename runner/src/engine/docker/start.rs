@@ -78,14 +78,15 @@ pub(super) async fn start(
         }
     }
     let body = container::build(spec, network.as_deref());
-    if !ready(engine, client, spec, &name, &body, progress, cancel).await? {
+    let making = Making { engine, client, name: &name, image: &spec.image, body: &body, progress, cancel };
+    if !ready(&making, spec).await? {
         return Ok(());
     }
     let mut started = run(client, spec, &name).await?;
     if started.as_ref().is_err_and(|error| trouble(error) == Trouble::Torn) {
         tracing::warn!(container = name, "the engine died while it started this; it is made anew");
         clean::remove(client, &name).await.map_err(|error| engine.fault(&format!("removing {name}"), &error))?;
-        if reader::has_begun(&spec.records) || !ready(engine, client, spec, &name, &body, progress, cancel).await? {
+        if reader::has_begun(&spec.records) || !ready(&making, spec).await? {
             return Ok(());
         }
         started = run(client, spec, &name).await?;
@@ -95,20 +96,13 @@ pub(super) async fn start(
 }
 
 /// Makes the container and all that it needs. Returns whether it is to be started: one that runs or has run is not.
-async fn ready(
-    engine: &DockerEngine,
-    client: &Docker,
-    spec: &SandboxSpec,
-    name: &str,
-    body: &ContainerCreateBody,
-    progress: &Progress,
-    cancel: &Cancel,
-) -> Result<bool, Fault> {
-    let mut made = make(engine, client, name, &spec.image, body.clone(), progress, cancel).await?;
+async fn ready(making: &Making<'_>, spec: &SandboxSpec) -> Result<bool, Fault> {
+    let Making { engine, client, name, progress, cancel, .. } = *making;
+    let mut made = making.make().await?;
     if made == Made::Before
         && (warm::give_up(client, &spec.key, &spec.records).await? || unbegun(engine, client, spec, name).await?)
     {
-        made = make(engine, client, name, &spec.image, body.clone(), progress, cancel).await?;
+        made = making.make().await?;
     }
     match made {
         Made::Before => return Ok(false),
@@ -128,57 +122,64 @@ async fn ready(
     Ok(true)
 }
 
-/// Creates a container, pulling its image if need be. One that is there by that name is taken as it is. One that the engine
-/// is making just now, for a process that has died meanwhile, is waited for: the name is given away, and nothing else known.
-pub(super) async fn make(
-    engine: &DockerEngine,
-    client: &Docker,
-    name: &str,
-    image: &str,
-    body: ContainerCreateBody,
-    progress: &Progress,
-    cancel: &Cancel,
-) -> Result<Made, Fault> {
-    let begun = Instant::now();
-    loop {
-        stop_if_asked(cancel)?;
-        match made(engine, client, name, image, body.clone(), progress, cancel).await? {
-            Some(made) => return Ok(made),
-            None if begun.elapsed() < BEING_MADE => tokio::time::sleep(PAUSE).await,
-            None => {
-                let text = format!("creating {name}: its name is in use, and the engine knows no such container");
-                return Err(Fault::system(text).hint("restart the engine: it has lost sight of the container"));
+/// A container that is to be made, and what that takes.
+#[derive(Clone, Copy)]
+pub(super) struct Making<'a> {
+    pub(super) engine: &'a DockerEngine,
+    pub(super) client: &'a Docker,
+    pub(super) name: &'a str,
+    pub(super) image: &'a str,
+    pub(super) body: &'a ContainerCreateBody,
+    pub(super) progress: &'a Progress,
+    pub(super) cancel: &'a Cancel,
+}
+
+impl Making<'_> {
+    /// Creates the container, pulling its image if need be. One that is there by that name is taken as it is. One that the
+    /// engine is making just now, for a process that has died meanwhile, is waited for: the name is given away, and nothing
+    /// else known.
+    pub(super) async fn make(&self) -> Result<Made, Fault> {
+        let begun = Instant::now();
+        loop {
+            stop_if_asked(self.cancel)?;
+            match self.attempt().await? {
+                Some(made) => return Ok(made),
+                None if begun.elapsed() < BEING_MADE => tokio::time::sleep(PAUSE).await,
+                None => {
+                    let name = self.name;
+                    let text = format!("creating {name}: its name is in use, and the engine knows no such container");
+                    return Err(Fault::system(text).hint("restart the engine: it has lost sight of the container"));
+                }
             }
         }
     }
-}
 
-/// One attempt to create a container. `None`: its name is in use, and there is no such container, or not yet.
-async fn made(
-    engine: &DockerEngine,
-    client: &Docker,
-    name: &str,
-    image: &str,
-    body: ContainerCreateBody,
-    progress: &Progress,
-    cancel: &Cancel,
-) -> Result<Option<Made>, Fault> {
-    let options = CreateContainerOptionsBuilder::default().name(name).build();
-    let mut created = client.create_container(Some(options.clone()), body.clone()).await;
-    if created.as_ref().is_err_and(|error| trouble(error) == Trouble::Conflict) && never_ran(client, name).await {
-        clean::remove(client, name).await.map_err(|error| errors::fault(format!("removing {name}"), image, &error))?;
-        created = client.create_container(Some(options.clone()), body.clone()).await;
-    }
-    if created.as_ref().is_err_and(|error| trouble(error) == Trouble::NoImage) {
-        engine.pulls.pull(client, image, progress, cancel).await?;
-        created = client.create_container(Some(options), body).await;
-    }
-    match created {
-        Ok(_) => Ok(Some(Made::Now)),
-        Err(error) if trouble(&error) == Trouble::Conflict => {
-            Ok(state(client, name).await.map(|state| if is_past_start(state) { Made::Before } else { Made::Unstarted }))
+    /// One attempt. `None`: the name is in use, and there is no such container, or not yet.
+    async fn attempt(&self) -> Result<Option<Made>, Fault> {
+        let Self { client, name, image, .. } = *self;
+        let mut created = self.create().await;
+        if created.as_ref().is_err_and(|error| trouble(error) == Trouble::Conflict) && never_ran(client, name).await {
+            let removed = clean::remove(client, name).await;
+            removed.map_err(|error| errors::fault(format!("removing {name}"), image, &error))?;
+            created = self.create().await;
         }
-        Err(error) => Err(errors::fault(format!("creating {name} from the image {image}"), image, &error)),
+        if created.as_ref().is_err_and(|error| trouble(error) == Trouble::NoImage) {
+            self.engine.pulls.pull(client, image, self.progress, self.cancel).await?;
+            created = self.create().await;
+        }
+        match created {
+            Ok(()) => Ok(Some(Made::Now)),
+            Err(error) if trouble(&error) == Trouble::Conflict => {
+                let state = state(client, name).await;
+                Ok(state.map(|state| if is_past_start(state) { Made::Before } else { Made::Unstarted }))
+            }
+            Err(error) => Err(errors::fault(format!("creating {name} from the image {image}"), image, &error)),
+        }
+    }
+
+    async fn create(&self) -> Result<(), Error> {
+        let options = CreateContainerOptionsBuilder::default().name(self.name).build();
+        self.client.create_container(Some(options), self.body.clone()).await.map(|_| ())
     }
 }
 
