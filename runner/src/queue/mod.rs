@@ -154,6 +154,17 @@ pub struct JobResult {
     pub variables: BTreeMap<String, String>,
 }
 
+/// All output variables together, in bytes of names and values (CodePipeline API reference, `PutJobSuccessResult`).
+pub(crate) const VARIABLES: usize = 122_880;
+
+impl JobResult {
+    /// Why an action cannot have these output variables, when they are too many or too long.
+    pub(crate) fn excess(&self) -> Option<String> {
+        let bytes: usize = self.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+        (bytes > VARIABLES).then(|| format!("the exported variables are {bytes} bytes; CodePipeline takes {VARIABLES}"))
+    }
+}
+
 /// CodePipeline's failure types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,7 +4,7 @@ use pipeline_spec::plan::{Action, Work};
 
 use super::Run;
 use crate::event::{ActionKind, Outcome, What};
-use crate::store::new_log_id;
+use crate::store::new_action_id;
 
 impl Run {
     /// Carries an action out. One that is over already is not repeated.
@@ -35,7 +35,7 @@ impl Run {
 
     fn tell_start(&self, stage: &str, action: &Action) {
         let (stage, kind) = (stage.to_owned(), kind(&action.work));
-        let log = (kind != ActionKind::Build).then(|| format!("{}:{}", self.plan.name, new_log_id()));
+        let log = (kind != ActionKind::Build).then(|| format!("{}:{}", self.plan.name, new_action_id()));
         self.recorder.tell(What::ActionStarted { stage, action: action.name.clone(), kind, log });
     }
 

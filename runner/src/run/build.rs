@@ -21,7 +21,7 @@ use crate::event::{ListedPhase, Outcome, What};
 use crate::fault::{Fault, FaultKind};
 use crate::retry;
 use crate::state::BuildState;
-use crate::store::new_build_id;
+use crate::store::new_action_id;
 
 /// How often a sandbox is started that ends before its program begins: so it does when the engine goes away at that moment.
 const STARTS: u32 = 3;
@@ -140,7 +140,7 @@ impl Run {
             Some(fleet) => retry::while_away(self.patience(), &self.cancel, || fleet.next(&build.project, own)).await?,
             None => own,
         };
-        let uuid = new_build_id().to_string();
+        let uuid = new_action_id().to_string();
         let state = BuildState {
             id: format!("{}:{uuid}", build.project),
             number,

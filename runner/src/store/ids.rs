@@ -15,14 +15,8 @@ pub fn new_worker_id() -> String {
     format!("worker-{}", &Uuid::new_v4().simple().to_string()[..12])
 }
 
-/// The UUID of the log of a new image or deployment.
+/// The UUID of a new build, image or deployment, and of its log.
 #[must_use]
-pub fn new_log_id() -> Uuid {
-    Uuid::new_v4()
-}
-
-/// The UUID of a new build.
-#[must_use]
-pub fn new_build_id() -> Uuid {
+pub fn new_action_id() -> Uuid {
     Uuid::new_v4()
 }

@@ -27,7 +27,7 @@ use crate::gate::Decision;
 
 pub use abandoned::Abandoned;
 pub use folders::{Ownership, RunFolders, StateFolders};
-pub use ids::{new_build_id, new_log_id, new_run_id, new_worker_id};
+pub use ids::{new_action_id, new_run_id, new_worker_id};
 pub use numbers::BuildNumbers;
 pub use old_runs::OldRuns;
 pub use table::Table;

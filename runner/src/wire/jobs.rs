@@ -188,13 +188,6 @@ impl JobShop {
         self.config.trust.check(&plan, started.options.image.as_deref())
     }
 
-    /// Where the logs of a run of the record go.
-    fn targets(&self, run: &str) -> LogTargets {
-        let row = Record::open(self.folders.root()).and_then(|record| record.find(run)).ok().flatten();
-        let earlier = row.and_then(|row| Started::of(&row).ok()).unwrap_or_default().options.logs;
-        self.config.logs.going_on(&earlier)
-    }
-
     fn options(&self, order: &JobOrder) -> Options {
         let image = match &order.work {
             Work::Spec(spec) => spec.image.clone(),
@@ -302,10 +295,9 @@ impl Workshop for JobShop {
         }
     }
 
-    fn links(&self, state: &RunState) -> Vec<String> {
+    fn links(&self, state: &RunState, logs: &LogTargets) -> Vec<String> {
         let Some(region) = &self.region else { return Vec::new() };
-        let targets = self.targets(&state.run);
-        let links = state.actions.iter().filter_map(ActionState::log_id).map(|id| targets.links(id, region));
+        let links = state.actions.iter().filter_map(ActionState::log_id).map(|id| logs.links(id, region));
         links.flat_map(|links| [links.stream, links.archive]).flatten().collect()
     }
 

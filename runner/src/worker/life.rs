@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::held::{Held, Lease};
+use super::outbox::LastTries;
 use super::turn::{self, Waited};
 use super::work::do_work;
-use super::{Claim, LAST_RESULTS, Mode, Step, Worker, lease, outbox};
+use super::{Claim, Step, Worker, lease, outbox};
 use crate::cancel::Reason;
 use crate::clock;
 use crate::queue::{FailureKind, JobOrder, JobResult, LetGo, Refusal};
@@ -105,7 +106,7 @@ impl Life {
 
     /// Writes the result down, for as long as that takes: without it a restart would do the work again.
     async fn written(&mut self, worker: &Arc<Worker>) -> bool {
-        let mut drained_for = Duration::ZERO;
+        let mut tries = LastTries::default();
         loop {
             match self.held.write(worker).await {
                 Ok(Lease::Ours) => return true,
@@ -113,17 +114,12 @@ impl Life {
                     worker.standing.lost(&self.held.entry.job);
                     return false;
                 }
-                Err(fault) => {
-                    let job = &self.held.entry.job;
-                    if worker.standing.mode() == Mode::Draining && drained_for >= LAST_RESULTS {
-                        // The record knows how the run ended, and whoever has the job next tells it.
-                        tracing::error!(job, %fault, "a result is left to the next start, or to another worker");
-                        return false;
-                    }
-                    tracing::warn!(job, %fault, "a result cannot be written down yet");
-                    drained_for += worker.config.rhythm.heartbeat;
-                    tokio::time::sleep(worker.config.rhythm.heartbeat).await;
-                }
+                Err(fault) => tracing::warn!(job = self.held.entry.job, %fault, "a result cannot be written down yet"),
+            }
+            if !tries.another(worker, worker.config.rhythm.heartbeat).await {
+                // The record knows how the run ended, and whoever has the job next tells it.
+                tracing::error!(job = self.held.entry.job, "a result is left to the next start, or to another worker");
+                return false;
             }
         }
     }

@@ -24,7 +24,6 @@ mod work;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
@@ -36,6 +35,7 @@ use crate::bucket::{Access, Buckets};
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::fault::Fault;
+use crate::logs::LogTargets;
 use crate::queue::{Events, JobOrder, Queue, Ticket};
 use crate::run::{Run, Seat};
 use crate::state::RunState;
@@ -114,8 +114,8 @@ pub trait Workshop: Send + Sync {
     /// Waits for a while until what was said of a run is where people look for it; what is not goes on by itself.
     async fn settle(&self, run: &str);
 
-    /// Where people look at what a run said.
-    fn links(&self, state: &RunState) -> Vec<String>;
+    /// Where people look at what a run said whose logs go to these targets.
+    fn links(&self, state: &RunState, logs: &LogTargets) -> Vec<String>;
 
     /// Why no further job should be taken now, such as a full disk; what can be done about it was tried.
     async fn objection(&self) -> Option<String>;
@@ -279,6 +279,3 @@ impl Drop for Active {
         self.worker.active.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.job);
     }
 }
-
-/// How long the results that are not delivered yet may keep a drained worker.
-const LAST_RESULTS: Duration = Duration::from_secs(60);

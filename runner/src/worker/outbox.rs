@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::held::{Held, Lease};
-use super::{LAST_RESULTS, Mode, Step, Worker, lease, rhythm};
+use super::{Mode, Step, Worker, lease, rhythm};
 use crate::queue::Reported;
 
 /// The pause before the second try; it doubles with each.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long the results that are not delivered yet may keep a drained worker.
+const LAST_RESULTS: Duration = Duration::from_secs(60);
 
 /// Delivers the result of a job that is finished. A worker that drains leaves what it cannot deliver to its next start.
 pub(super) async fn deliver(worker: &Arc<Worker>, mut held: Held) {
     let Step::Finished { result } = held.job.step.clone() else { return };
     let _waiting = worker.standing.result_waits();
-    let mut pause = PAUSE;
-    let mut drained_for = Duration::ZERO;
+    let (mut pause, mut tries) = (PAUSE, LastTries::default());
     loop {
         held.renew_ticket(worker);
         // A worker that lost the job must not report it: whoever has it now will.
@@ -33,15 +34,31 @@ pub(super) async fn deliver(worker: &Arc<Worker>, mut held: Held) {
             Ok(Lease::Lost) => return worker.standing.lost(&held.entry.job),
             Err(fault) => tracing::warn!(job = held.entry.job, %fault, "the ledger cannot be written"),
         }
+        if !tries.another(worker, pause).await {
+            tracing::error!(job = held.entry.job, "a result is left to the next start");
+            return;
+        }
+        pause = (pause * 2).min(worker.config.rhythm.lease / 3);
+    }
+}
+
+/// What may not be lost is tried again and again, but not for ever by a worker that is to end.
+#[derive(Default)]
+pub(super) struct LastTries {
+    drained_for: Duration,
+}
+
+impl LastTries {
+    /// Waits for about that long; `false`: the worker has tried for long enough since it was drained.
+    pub(super) async fn another(&mut self, worker: &Worker, pause: Duration) -> bool {
         if worker.standing.mode() == Mode::Draining {
-            if drained_for >= LAST_RESULTS {
-                tracing::error!(job = held.entry.job, "a result is left to the next start");
-                return;
+            if self.drained_for >= LAST_RESULTS {
+                return false;
             }
-            drained_for += pause;
+            self.drained_for += pause;
         }
         tokio::time::sleep(rhythm::jittered(pause)).await;
-        pause = (pause * 2).min(worker.config.rhythm.lease / 3);
+        true
     }
 }
 

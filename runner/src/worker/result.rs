@@ -25,8 +25,6 @@ pub(super) fn of(outcome: &Outcome, state: &RunState, links: &[String]) -> JobRe
     JobResult { failure, summary, external_id: external_id(state), variables: variables(state) }
 }
 
-/// All exported variables together, in bytes of names and values (CodePipeline API reference, `PutJobSuccessResult`).
-const VARIABLES: usize = 122_880;
 /// The longest text that is kept, in characters: more than any queue takes, and less than an entry of a ledger.
 const TEXT: usize = 20_000;
 
@@ -38,12 +36,11 @@ pub(super) fn fitting(mut result: JobResult, is_message: bool) -> JobResult {
         }
     };
     cut(&mut result.summary);
-    let bytes: usize = result.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if is_message {
+    let excess = result.excess().filter(|_| !is_message);
+    if is_message || excess.is_some() {
         result.variables.clear();
-    } else if bytes > VARIABLES {
-        result.variables.clear();
-        let message = format!("the exported variables are {bytes} bytes; CodePipeline takes {VARIABLES}");
+    }
+    if let Some(message) = excess {
         result.failure.get_or_insert(Refusal { kind: FailureKind::ConfigurationError, message });
     }
     if let Some(failure) = &mut result.failure {
@@ -123,6 +120,7 @@ fn variables(state: &RunState) -> std::collections::BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::VARIABLES;
 
     #[test]
     fn a_result_has_room_in_every_ledger() {

@@ -8,6 +8,7 @@ mod turns;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -133,7 +134,7 @@ impl Workshop for Bench {
 
     async fn settle(&self, _: &str) {}
 
-    fn links(&self, _: &RunState) -> Vec<String> {
+    fn links(&self, _: &RunState, _: &LogTargets) -> Vec<String> {
         Vec::new()
     }
 

@@ -36,7 +36,7 @@ pub(super) async fn do_work(
     // What CodePipeline is told is masked, as all that leaves a run is; files are found by their true names.
     let (known, state) = (run.recorder.with(Clone::clone), run.recorder.told(Clone::clone));
     worker.workshop.settle(&run.id).await;
-    let links = worker.workshop.links(&state);
+    let links = worker.workshop.links(&state, &run.options.logs);
     if outcome.succeeded()
         && let Err(fault) = deliver(worker, order, &known, access, cancel).await
     {

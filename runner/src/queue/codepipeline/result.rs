@@ -1,7 +1,7 @@
 //! A result in CodePipeline's words, within its limits. What is too long is cut on a character's border, with a sign
 //! that it was; a result that the service would refuse is never lost for that.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_codepipeline::error::BuildError;
 use aws_sdk_codepipeline::types::{ExecutionDetails, FailureDetails, FailureType};
@@ -15,8 +15,6 @@ const MESSAGE: usize = 5000;
 const SUMMARY: usize = 2048;
 /// The longest external execution id, in characters.
 const EXTERNAL_ID: usize = 1500;
-/// All output variables together, in bytes of names and values.
-const VARIABLES: usize = 122_880;
 
 /// What is put.
 #[derive(Debug, PartialEq)]
@@ -32,7 +30,7 @@ pub(super) fn of(result: &JobResult) -> Result<Put, Fault> {
     if let Some(refusal) = &result.failure {
         return failed(refusal.kind, &refusal.message);
     }
-    if let Some(wrong) = wrong_with(&result.variables) {
+    if let Some(wrong) = wrong_name(&result.variables).or_else(|| result.excess()) {
         return failed(FailureKind::ConfigurationError, &wrong);
     }
     let summary = Some(cut(&result.summary, SUMMARY)).filter(|summary| !summary.is_empty());
@@ -70,16 +68,11 @@ fn failure(kind: FailureKind, message: &str, external: Option<String>) -> Result
     Ok(Put::Failure(details.map_err(|error: BuildError| Fault::system(format!("the failure's details: {error}")))?))
 }
 
-/// What the service would refuse of output variables.
-fn wrong_with(variables: &std::collections::BTreeMap<String, String>) -> Option<String> {
+/// The first variable whose name the service would refuse, in words.
+fn wrong_name(variables: &BTreeMap<String, String>) -> Option<String> {
     let fits = |character: char| character.is_ascii_alphanumeric() || "@-_".contains(character);
-    if let Some(name) = variables.keys().find(|name| name.is_empty() || !name.chars().all(fits)) {
-        return Some(format!(
-            "exported variable {name:?} cannot be an output variable: its name may have A-Z a-z 0-9 @ - _"
-        ));
-    }
-    let bytes: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
-    (bytes > VARIABLES).then(|| format!("the exported variables are {bytes} bytes; CodePipeline takes {VARIABLES}"))
+    let name = variables.keys().find(|name| name.is_empty() || !name.chars().all(fits))?;
+    Some(format!("exported variable {name:?} cannot be an output variable: its name may have A-Z a-z 0-9 @ - _"))
 }
 
 /// At most so many characters, with `…` at the end of what was cut.
@@ -92,8 +85,6 @@ fn cut(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::queue::Refusal;
 
