@@ -1,4 +1,5 @@
-//! `sluice approve`, `sluice reject`: answers an approval of a run, from any process on the machine, or any machine of the fleet.
+//! `sluice approve`, `sluice reject`: answers an approval of a run, from any process on the machine, or any machine of the
+//! fleet.
 
 use pipeline_spec::plan::{Plan, Rule};
 

@@ -173,7 +173,8 @@ impl Shipping {
     }
 
     /// Waits until all of a run is sent, but not for longer than `limit`, and shortens the pauses of what fails. What is
-    /// refused, or has failed for that long already, is not waited for. Whether all is sent; what is not goes on in [`Shipping::carry_on`], or in the next process.
+    /// refused, or has failed for that long already, is not waited for. Whether all is sent; what is not goes on in
+    /// [`Shipping::carry_on`], or in the next process.
     pub async fn flush(&self, run: &str, limit: Duration) -> bool {
         let mut changes = self.0.changes.subscribe();
         self.keys(run).iter().for_each(|key| self.tell(key, |_| {}));

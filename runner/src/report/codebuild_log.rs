@@ -1,6 +1,7 @@
 //! The lines that CodeBuild's agent writes into a build's log, word for word: people and programs search for them.
 //!
-//! The words are those of real logs of July 2026; the time is UTC, to the microsecond. A command is printed as it is written, with all its lines.
+//! The words are those of real logs of July 2026; the time is UTC, to the microsecond. A command is printed as it
+//! is written, with all its lines.
 
 use std::fmt;
 

@@ -8,8 +8,8 @@ use crate::logs::{LogTargets, Shipping};
 use crate::state::{ActionState, RunState, Span};
 use crate::store::RunFolders;
 
-/// Opens a shipment for each build, image and deployment. It comes after [`super::LogFiles`] in the list of sinks: what it calls whole must be
-/// in the file.
+/// Opens a shipment for each build, image and deployment. It comes after [`super::LogFiles`] in the list of sinks: what it
+/// calls whole must be in the file.
 pub struct Shipments {
     shipping: Shipping,
     targets: LogTargets,

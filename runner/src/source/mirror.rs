@@ -1,8 +1,9 @@
 //! A bare mirror of each repository in a cache folder of the machine, so that a second clone brings only what is new.
 //!
 //! A mirror is a `packed-refs` file (the remote's last listing) and packs, from which no object is ever taken; small ones
-//! are made into one now and then. Builds hard-link them, and keep what they have linked. It holds no remote, no login and no configuration of its own. It may be
-//! deleted at any time. Changes happen under a lock file that other processes honour; reading needs none.
+//! are made into one now and then. Builds hard-link them, and keep what they have linked. It holds no remote, no login and
+//! no configuration of its own. It may be deleted at any time. Changes happen under a lock file that other processes
+//! honour; reading needs none.
 
 use std::fs::{self, File, TryLockError};
 use std::io;

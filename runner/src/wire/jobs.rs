@@ -1,8 +1,8 @@
 //! The workshop of a worker: from a job's order to a run that this process carries out.
 
+mod begin;
 mod fitness;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,24 +11,19 @@ use aws_types::SdkConfig;
 use pipeline_spec::plan::Plan;
 
 use super::fleet::Fleet;
-use super::{Started, docker_config, job_plan, lost, ports, revisions};
+use super::{Started, docker_config, lost, ports, revisions};
 use crate::aws::Aws;
 use crate::bucket::{Access, Buckets, S3};
 use crate::cancel::Cancel;
-use crate::clock;
 use crate::engine::docker::{DockerConfig, DockerEngine, WarmConfig};
 use crate::fault::{Fault, io};
-use crate::gate;
 use crate::identity;
 use crate::logs::{CloudWatchConfig, CloudWatchLogs, LogTargets, Retention, Shipping, ShippingConfig};
-use crate::progress::Progress;
-use crate::queue::{JobOrder, Work};
+use crate::queue::JobOrder;
 use crate::recorder::Recorder;
-use crate::retry;
-use crate::run::{Input, Options, Ports, Prefetched, Run, Seat};
+use crate::run::{Ports, Run, Seat};
 use crate::settings::Environment;
 use crate::sink::{LogFiles, Shipments, Sink};
-use crate::source::Sources;
 use crate::state::{ActionState, RunState};
 use crate::store::{BuildNumbers, Record, RunRow, StateFolders, Table};
 use crate::trust::Trust;
@@ -142,38 +137,6 @@ impl JobShop {
         Ok(Ports { sources: Arc::new(sources), ..self.shared.clone() })
     }
 
-    /// Makes the run of a job: fetches what it works on, and reads what it is to do.
-    async fn begin(
-        &self,
-        id: &str,
-        order: &JobOrder,
-        sources: &dyn Sources,
-        cancel: &Cancel,
-    ) -> Result<(RunRow, Prefetched), Fault> {
-        let scratch = self.folders.scratch_of_job()?;
-        let folder = scratch.path().join("source");
-        let silent = Progress::silent();
-        let fetch = || sources.fetch(&order.source, &folder, &silent, cancel);
-        let revision = retry::while_away(retry::NEEDED, cancel, fetch).await?;
-        let (mut plan, warnings) = match &order.work {
-            Work::Spec(spec) => job_plan::of_spec(spec, &order.project, &folder)?,
-            Work::Deployment(deployment) => (job_plan::of_deployment(deployment, order, &folder)?, BTreeMap::new()),
-        };
-        plan.source = order.source.clone();
-        gate::check(&plan, clock::now())?;
-        let options = Options { warnings, ..self.options(order) };
-        self.config.trust.check(&plan, options.image.as_deref())?;
-        let started = Started { options, secrets: None, for_job: true };
-        let row = RunRow {
-            id: id.to_owned(),
-            pipeline: if order.place.pipeline.is_empty() { plan.name.clone() } else { order.place.pipeline.clone() },
-            started: clock::now(),
-            plan: serde_json::to_string(&plan).unwrap_or_default(),
-            options: serde_json::to_string(&started).unwrap_or_default(),
-        };
-        Ok((row, Prefetched { folder, revision, _scratch: scratch }))
-    }
-
     /// What others have told of a run; of one that nobody had before there is nothing to be heard.
     async fn bring(&self, record: &mut Record, claim: &Claim, order: &JobOrder, cancel: &Cancel) -> Result<u64, Fault> {
         match &self.fleet {
@@ -186,30 +149,6 @@ impl JobShop {
     fn check(&self, row: &RunRow) -> Result<(), Fault> {
         let (plan, started) = parsed(row)?;
         self.config.trust.check(&plan, started.options.image.as_deref())
-    }
-
-    fn options(&self, order: &JobOrder) -> Options {
-        let image = match &order.work {
-            Work::Spec(spec) => spec.image.clone(),
-            Work::Deployment(_) => None,
-        };
-        let inputs = order.inputs.iter();
-        Options {
-            image: image.or_else(|| self.config.image.clone()),
-            parallel: self.config.parallel,
-            // A run from a message is not one of CodePipeline, though it has a pipeline.
-            user: match order.place.execution.as_str() {
-                "" => "sluice".to_owned(),
-                _ => format!("codepipeline/{}", order.place.pipeline),
-            },
-            region: self.region.clone(),
-            account: self.account.clone(),
-            grace_seconds: self.config.grace_seconds,
-            zip: true,
-            inputs: inputs.map(|input| Input { name: input.name.clone(), source: input.source.clone() }).collect(),
-            logs: self.config.logs.clone(),
-            ..Options::default()
-        }
     }
 }
 

@@ -23,8 +23,9 @@ use crate::clock;
 use crate::event::{Event, Slot};
 use crate::fault::Fault;
 use crate::gate::Decision;
+use crate::store::RunRow;
+use crate::store::answers::slot_text;
 use crate::store::table::{Item, Table, expires, incomplete, item, key, text, text_of};
-use crate::store::{RunRow, slot_text};
 
 /// The partition of the list.
 const RUNS: &str = "runs";
