@@ -55,12 +55,25 @@ impl EcsWorld {
     /// # Panics
     /// When the engine or the registry does not play along.
     pub async fn image(&self, tag: &str, script: &str) -> String {
+        self.image_of(tag, &["sh", "-c", script]).await
+    }
+
+    /// The same for an image whose containers cannot be started. Of one whose containers end at once a busy machine may
+    /// hear too late, and take it for one that runs.
+    ///
+    /// # Panics
+    /// When the engine or the registry does not play along.
+    pub async fn broken_image(&self, tag: &str) -> String {
+        self.image_of(tag, &["/no-such-program"]).await
+    }
+
+    async fn image_of(&self, tag: &str, command: &[&str]) -> String {
         let name = format!("127.0.0.1:{}/web", self.aws.port());
         // Without a login, a push and the pulls of the tasks are of the emulator's own account and Region.
         let own = self.aws.config(ACCOUNT).await;
         aws_sdk_ecr::Client::new(&own).create_repository().repository_name("web").send().await.ok();
         let tagged = format!("{name}:{tag}");
-        let command = serde_json::to_string(&["sh", "-c", script]).expect("text");
+        let command = serde_json::to_string(command).expect("text");
         docker(&["build", "--quiet", "--tag", &tagged, "-"], &format!("FROM {}\nCMD {command}\n", base_image()));
         self.images.lock().expect("no test panics while it holds it").push(tagged.clone());
         docker(&["push", "--quiet", &tagged], "");

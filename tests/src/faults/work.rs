@@ -97,7 +97,7 @@ impl Work {
         let images = [
             ecs.image("old", &serves("old")).await,
             ecs.image("new", &serves("new")).await,
-            ecs.image("broken", "exit 1").await,
+            ecs.broken_image("broken").await,
         ];
         Self { ecs, queue, image: image.to_owned(), images }
     }

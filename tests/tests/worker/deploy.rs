@@ -52,7 +52,7 @@ async fn a_deploy_job_rolls_out_what_its_artifact_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roll_out_that_ecs_takes_back_is_the_jobs_failure_with_its_reason() {
     let stand = Stand::open().await;
-    let broken = stand.ecs.image("broken", "exit 1").await;
+    let broken = stand.ecs.broken_image("broken").await;
     stand.deployment(&broken).await;
     let _worker = stand.worker();
     let execution = stand.service.start_execution("app");
