@@ -100,6 +100,10 @@ async fn read(worker: &Worker, entry: &Entry) -> Result<Job, Fault> {
 async fn take(worker: &Worker, entry: &Entry, active: Active) -> Option<Held> {
     match taken(worker, entry, active).await {
         Ok(held) => held,
+        Err(fault) if fault.away => {
+            tracing::warn!(job = entry.job, %fault, "a job cannot be gone on with yet; it is looked at again");
+            None
+        }
         Err(fault) => {
             tracing::error!(job = entry.job, %fault, hint = fault.hint, "a job cannot be gone on with");
             None
