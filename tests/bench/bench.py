@@ -310,9 +310,9 @@ CASES = [cold, warm, ten, twenty, log, lines, worker, validate, version]
 if __name__ == "__main__":
     chosen = [case for case in CASES if not sys.argv[1:] or case.__name__ in sys.argv[1:]]
     if chosen:
-        # Not in /tmp: that may lie in memory, and a log of a gigabyte belongs on a disk.
         # Containers that somebody else has, or that an earlier process left, are not waited for.
         OTHERS = of_runs()
+        # Not in /tmp: that may lie in memory, and a log of a gigabyte belongs on a disk.
         ROOT = pathlib.Path(tempfile.mkdtemp(prefix="bench.", dir=os.environ["BENCH_DIR"]))
         print("\n| case | baseline | Sluice, ms | baseline, ms | ratio | goal |\n|---|---|---|---|---|---|", flush=True)
         try:
